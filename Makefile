@@ -1,0 +1,43 @@
+# Needs Python >= 3.11 and make; everything else is installed into .venv from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo up test lint bench soak clean
+.DEFAULT_GOAL := help
+
+help:  ## Show what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/installed  ## Segment a real grocery chain's households, the last days through a real Airflow (about 3 minutes)
+	@$(BIN)/python examples/complete_journey/demo.py
+
+up: .venv/installed  ## Airflow on http://localhost:8080 with the demo's store; Ctrl-C stops it
+	@$(BIN)/python examples/airflow_local.py
+
+test: .venv/installed  ## Run all tests
+	@$(BIN)/python -m pytest -q
+
+lint: .venv/installed  ## Check style, types and import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: .venv/installed  ## Measure speed, each figure beside a peer measured in the same run
+	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+soak: .venv/installed  ## Hours of random histories with faults, and thirty days backwards through Airflow
+	@$(BIN)/python -m pytest -q -m soak --timeout=0
+
+clean:  ## Remove the virtual environment and the demo's files
+	rm -rf .venv .demo build *.egg-info
+
+# uv if it is on the PATH (seconds), else the standard library's venv and pip (minutes).
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version)'
+	@echo "Installing into .venv (once) ..." >&2
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[airflow,demo,dev]'; \
+	else \
+	  $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[airflow,demo,dev]'; \
+	fi
+	@touch $@

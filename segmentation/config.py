@@ -1,0 +1,256 @@
+"""The configuration file, and the part of it that can change a result: the recipe."""
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from segmentation.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "SEGMENTATION__"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Project(Section):
+    timezone: str = Field("UTC", description="Whose midnight ends a day, and what times without an offset mean.")
+    start: date | None = Field(None, description="First day that is published; earlier days only feed windows.")
+    end: date | None = Field(None, description="Last day that is published.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"unknown time zone {value!r}; use a name such as 'UTC' or 'Europe/London'") from None
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"end ({self.end}) is before start ({self.start})")
+        return self
+
+
+class StoreSection(Section):
+    url: str = Field("file:store", description="Where the history is kept: file:PATH, relative to this file.")
+
+
+class Columns(Section):
+    """Canonical column → the column of the source. What is not named is looked for under its canonical name."""
+
+    user_id: str | None = None
+    ordered_at: str | None = None
+    order_id: str | None = None
+    item_id: str | None = None
+    category: str | None = None
+    quantity: str | None = None
+    unit_price: str | None = None
+    amount: str | None = None
+    discount: str | None = None
+
+
+class Options(Section):
+    delimiter: str | None = Field(None, description="CSV: the separator; guessed from the file if not given.")
+    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field("utf-8", description="CSV: the encoding.")
+    header: bool = Field(True, description="CSV: whether the first line names the columns.")
+    lookback_days: int = Field(7, ge=0, description="How many days back an accepted day is read again by a later run.")
+
+
+class Source(Section):
+    path: str | None = Field(None, description="A file or glob (CSV, Parquet), relative to the configuration file.")
+    sample: Literal["complete_journey"] | None = Field(None, description="A data set that comes as a Python package.")
+    columns: Columns = Columns()
+    options: Options = Options()
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.sample is None):
+            raise ValueError("give exactly one of path and sample")
+        return self
+
+
+class Sources(Section):
+    orders: Source
+
+
+class Validation(Section):
+    max_quarantined_share: float = Field(
+        0.9, ge=0, le=1, description="A day with a larger share of quarantined rows is refused (critical)."
+    )
+    volume_ratio: tuple[float, float] = Field(
+        (0.2, 5.0), description="Rows of a day over the mean of the four same weekdays before; outside it: a warning."
+    )
+
+
+class Features(Section):
+    window_days: int = Field(365, ge=1, le=3660, description="How many days back a feature looks, the day included.")
+    returns: Literal["net", "exclude"] = Field(
+        "net", description="Whether returns reduce the amounts (net) or are left out (exclude)."
+    )
+
+
+class Clustering(Section):
+    algorithm: Literal["kmeans"] = Field("kmeans", description="How users are grouped.")
+    segments: int | Literal["auto"] = Field(5, description="How many segments.")
+    features: Literal["auto"] | tuple[str, ...] = Field(
+        "auto", description="The features that the segments are made of, at most 8; auto: see `segmentation features`."
+    )
+    sample_users: int = Field(50_000, ge=100, description="The model is fitted on at most this many users.")
+    seed: int = Field(0, ge=0, le=2**31, description="Seed of the fit.")
+
+    @field_validator("segments")
+    @classmethod
+    def _given(cls, value: int | str) -> int | str:
+        if value == "auto":
+            raise ValueError(
+                "'auto' is not available in this version: choosing the number of segments belongs to the adjustment of "
+                "segments; give a number, for example segments = 5"
+            )
+        if isinstance(value, int) and not 2 <= value <= 50:
+            raise ValueError(f"{value} segments: give a number from 2 to 50")
+        return value
+
+    @field_validator("features")
+    @classmethod
+    def _few(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(value, tuple) and not 1 <= len(set(value)) == len(value) <= 8:
+            raise ValueError(f"name 1 to 8 different features, not {len(value)}: {', '.join(value)}")
+        return value
+
+
+class Adjustment(Section):
+    move_points: int = Field(12_000, ge=1, description="Thousandths of a point at which a user moves.")
+    return_points: int = Field(18_000, ge=1, description="The same, back to the segment left lately.")
+    return_days: int = Field(28, ge=0, description="How many days 'lately' is.")
+    margin_weight: int = Field(4, ge=0, description="Points a date earns beyond 1 when the challenger is at distance 0.")
+
+
+class Recipe(Section):
+    """The part of the configuration that can change a result. Its hash names it for ever."""
+
+    timezone: str
+    columns: dict[str, Columns]
+    options: dict[str, dict[str, Any]]
+    validation: Validation
+    features: Features
+    clustering: Clustering
+    adjustment: Adjustment
+
+    def document(self) -> dict[str, Any]:
+        """The recipe as plain values, for JSON."""
+        return self.model_dump(mode="json")
+
+    @property
+    def hash(self) -> str:
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def needs_new_model(self, other: "Recipe") -> list[str]:
+        """The sections, of those that a model is made by, in which the two recipes differ."""
+        return [name for name in ("features", "clustering") if getattr(self, name) != getattr(other, name)]
+
+
+class Config(Section):
+    """One project: what to read, where to keep it, how to segment. `root` is the folder that paths are relative to."""
+
+    root: Path = Field(Path("."), exclude=True)
+    project: Project = Project()
+    store: StoreSection = StoreSection()
+    sources: Sources
+    validation: Validation = Validation()
+    features: Features = Features()
+    clustering: Clustering = Clustering()
+    adjustment: Adjustment = Adjustment()
+
+    def recipe(self) -> Recipe:
+        """What of this can change a result. The look-back is not in it: it decides when to read, not what is read."""
+        source = self.sources.orders
+        return Recipe(
+            timezone=self.project.timezone,
+            columns={"orders": source.columns},
+            options={"orders": source.options.model_dump(exclude={"lookback_days"})},
+            validation=self.validation,
+            features=self.features,
+            clustering=self.clustering,
+            adjustment=self.adjustment,
+        )
+
+    def store_path(self) -> Path:
+        """The folder of the store.
+
+        Raises ConfigError when the URL is of a kind that this version does not write to.
+        """
+        scheme, _, rest = self.store.url.partition(":")
+        if scheme != "file" or not rest:
+            raise ConfigError(f"[store] url = {self.store.url!r}: this version keeps its store on local disk; write file:PATH")
+        return (self.root / rest.removeprefix("//")).resolve()
+
+
+def load(path: Path | str, environment: dict[str, str] | None = None) -> Config:
+    """Read a TOML configuration; `SEGMENTATION__SECTION__KEY` variables override single settings.
+
+    Raises ConfigError naming the file, the setting, what was found and what to do.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no configuration file {path}; name one with --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    _override(document, os.environ if environment is None else environment)
+    try:
+        return Config(**document, root=path.resolve().parent)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(path, Config, dict(problem)) for problem in error.errors())) from None
+    except TypeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _override(document: dict[str, Any], environment: Any) -> None:
+    for name, text in sorted(environment.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        place = document
+        for section in sections:
+            place = place.setdefault(section, {})
+        try:
+            place[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            place[key] = text
+
+
+def _explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str:
+    where = [str(part) for part in problem["loc"]]
+    setting = f"[{'.'.join(where[:-1])}] {where[-1]}" if len(where) > 1 else f"[{where[0]}]" if where else "the file"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, where[:-1])
+        near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"{path}: {setting} is not a known setting; {hint}"
+    if problem["type"] == "missing":
+        return f"{path}: {setting} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {setting} = {problem['input']!r}: {message}" if where else f"{path}: {message}"
+
+
+def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:
+    for name in where:
+        field = model.model_fields.get(name)
+        kind = field.annotation if field else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        model = kind
+    return [name for name, field in model.model_fields.items() if not field.exclude]

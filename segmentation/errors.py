@@ -1,0 +1,21 @@
+"""The errors that people see. Each message says what was found, where, and what to do."""
+
+
+class SegmentationError(Exception):
+    """Something went wrong that the caller can do something about."""
+
+    exit_code = 1
+
+
+class ConfigError(SegmentationError):
+    """The command line, the configuration or a recipe is wrong; nothing was read or written."""
+
+    exit_code = 2
+
+
+class DataContractError(SegmentationError):
+    """The data broke its contract. The same data will break it again: never retried."""
+
+
+class StoreError(SegmentationError):
+    """The store holds something that it should not hold, or lacks something that it should."""

@@ -1,0 +1,139 @@
+"""Names made of content: hashes of bytes and of tables, and JSON documents that carry their own hash.
+
+Everything in a store can be checked: an object is named by the hash of its bytes, or sealed (a JSON document with its own
+hash inside), or listed with its hash in a document that is one of these.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from segmentation.errors import StoreError
+
+HASH_CHARACTERS = 32  # 128 bits of SHA-256
+MONEY = pa.decimal128(18, 4)
+SEAL = "seal"
+
+
+def hash_bytes(data: bytes) -> str:
+    """The first 128 bits of SHA-256, as 32 hexadecimal characters."""
+    return hashlib.sha256(data).hexdigest()[:HASH_CHARACTERS]
+
+
+def canonical_json(value: Any) -> bytes:
+    """One spelling for equal values: keys sorted, no spaces, UTF-8; NaN is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def hash_json(value: Any) -> str:
+    return hash_bytes(canonical_json(value))
+
+
+def seal(document: dict[str, Any]) -> bytes:
+    """The document as JSON with the hash of the rest under the key `seal`."""
+    body = {key: value for key, value in document.items() if key != SEAL}
+    return canonical_json({**body, SEAL: hash_json(body)}) + b"\n"
+
+
+def unseal(data: bytes, where: str) -> dict[str, Any]:
+    """The document without its seal.
+
+    Raises StoreError naming `where` when a byte is not the one that was written.
+    """
+    try:
+        document = json.loads(data)
+        sealed = seal(document)
+    except (ValueError, AttributeError, TypeError):
+        raise StoreError(f"{where} is damaged: it is not a sealed JSON document") from None
+    if sealed != data:
+        raise StoreError(f"{where} is damaged: its content does not match its seal")
+    del document[SEAL]
+    return dict(document)
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """The table as one Parquet file; equal tables give equal bytes under one version of the writer."""
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(None), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def read_parquet(data: bytes) -> pa.Table:
+    return pq.read_table(pa.BufferReader(data))
+
+
+def hash_table(table: pa.Table, keys: Sequence[str]) -> str:
+    """Hash of a table's logical content, whatever the order of its rows, columns and chunks.
+
+    Rows are sorted by `keys` (ties must be equal rows), columns by name. Whole numbers, dates and times count as int64,
+    money as int64 of 1/10,000, other floats are rounded to 1e-6 and count as int64 (so −0 is 0), text as UTF-8; a null
+    (and a NaN) is apart from every value.
+    """
+    if table.num_rows > 1:
+        table = table.take(pc.sort_indices(table, sort_keys=[(key, "ascending") for key in keys]))
+    digest = hashlib.sha256(str(table.num_rows).encode())
+    for name in sorted(table.column_names):
+        column = table.column(name)
+        array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+        kind, parts = _canonical(array)
+        digest.update(f"\n{name}:{kind}\n".encode())
+        for part in parts:
+            digest.update(part)
+    return digest.hexdigest()[:HASH_CHARACTERS]
+
+
+def _canonical(array: pa.Array) -> tuple[str, list[bytes]]:
+    kind = array.type
+    if pa.types.is_null(kind):
+        return "null", []
+    if pa.types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        text = pc.fill_null(array.cast(pa.large_string()), "")
+        lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8")
+        joined = "".join(text.to_pylist()).encode() if len(text) else b""
+        return "text", [_validity(array), lengths.tobytes(), joined]
+    if pa.types.is_floating(kind):
+        array = pc.if_else(pc.is_nan(array), None, array)
+        values = np.rint(pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False).astype("f8") * 1e6).astype("<i8")
+        return "float", [_validity(array), values.tobytes()]
+    if pa.types.is_decimal(kind):
+        return "money", [_validity(array), money_units(array).astype("<i8").tobytes()]
+    if pa.types.is_date32(kind):
+        array = array.cast(pa.int32())
+    elif pa.types.is_boolean(kind):
+        array = array.cast(pa.int8())
+    whole = pc.fill_null(array.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).astype("<i8")
+    label = "date" if pa.types.is_date32(kind) else "time" if pa.types.is_timestamp(kind) else "whole"
+    return label, [_validity(array), whole.tobytes()]
+
+
+def _validity(array: pa.Array) -> bytes:
+    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    return bytes(np.packbits(valid).tobytes())
+
+
+def money(units: np.ndarray) -> pa.Array:
+    """int64 in 1/10,000 of the currency unit → decimal(18,4)."""
+    wide = np.empty((len(units), 2), dtype="<i8")
+    wide[:, 0] = units
+    wide[:, 1] = np.where(np.asarray(units) < 0, -1, 0)
+    return pa.Array.from_buffers(MONEY, len(units), [None, pa.py_buffer(wide.tobytes())])
+
+
+def money_units(array: pa.Array) -> np.ndarray:
+    """decimal(18,4) → int64 in 1/10,000 of the currency unit; null → 0."""
+    array = pc.fill_null(array.cast(MONEY), pa.scalar(Decimal(0), MONEY))
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    words = np.frombuffer(array.buffers()[1], dtype="<i8").reshape(-1, 2)
+    return words[array.offset : array.offset + len(array), 0].copy()
