@@ -1,7 +1,7 @@
 """Names made of content: hashes of bytes and of tables, and JSON documents that carry their own hash.
 
-Everything in a store can be checked: an object is named by the hash of its bytes, or sealed (a JSON document with its own
-hash inside), or listed with its hash in a document that is one of these.
+Everything in a store can be checked: an object is named by the hash of its bytes, or sealed (a JSON document with its
+own hash inside), or listed with its hash in a document that is one of these.
 """
 
 import hashlib

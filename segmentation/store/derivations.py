@@ -1,0 +1,108 @@
+"""Which derivation the state asks for: everything that a day's result depends on, as one hash."""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from segmentation.config import Recipe
+from segmentation.dates import window
+from segmentation.store.content import HASH_CHARACTERS, hash_json
+from segmentation.store.state import State
+
+DERIVATION_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Derivation:
+    hash: str
+    parent: date | None
+    parent_id: str | None  # the parent's current snapshot
+    recipe: str
+    first_seen: str  # which users were seen up to the day, and when first
+
+
+class Derivations:
+    """The derivations that one state asks for. Cost: one pass over the accepted days, then one short hash per day."""
+
+    def __init__(self, state: State, recipe: Callable[[str], Recipe]) -> None:
+        self._state = state
+        self._recipe = recipe
+        self._recipes: dict[str, Recipe] = {}
+        self._contents = {day: f"{day} {accepted.content}\n" for day, accepted in state.accepted.items()}
+        self.first_seen = FirstSeenChain(state)
+        self._published = sorted(state.published)
+
+    def recipe_on(self, day: date) -> tuple[str, Recipe] | None:
+        name = self._state.recipe_on(day)
+        if name is None:
+            return None
+        if name not in self._recipes:
+            self._recipes[name] = self._recipe(name)
+        return name, self._recipes[name]
+
+    def missing(self, day: date) -> list[date]:
+        """The days of the window that are not accepted yet; with any of them the day cannot be derived."""
+        found = self.recipe_on(day)
+        if found is None:
+            return [day]
+        return [other for other in window(day, found[1].features.window_days) if other not in self._contents]
+
+    def asked(self, day: date) -> Derivation | None:
+        """What the state asks for on a day, or None while its window is not whole."""
+        found = self.recipe_on(day)
+        if found is None:
+            return None
+        name, recipe = found
+        digest = hashlib.sha256()
+        for other in window(day, recipe.features.window_days):
+            line = self._contents.get(other)
+            if line is None:
+                return None
+            digest.update(line.encode())
+        parent = self._state.parent_of(day)
+        parent_id = self._state.published[parent].snapshot_id if parent else None
+        first_seen = self.first_seen.at(day)
+        document = {
+            "version": DERIVATION_VERSION,
+            "date": day.isoformat(),
+            "parent": [parent.isoformat(), parent_id] if parent else None,
+            "window": digest.hexdigest()[:HASH_CHARACTERS],
+            "users": None,  # the dimension table, the adopted fit and the pinned fit take their places here
+            "adopt": None,
+            "pinned": None,
+            "first_seen": first_seen,
+            "recipe": name,
+        }
+        return Derivation(hash_json(document), parent, parent_id, name, first_seen)
+
+    def stale(self) -> list[date]:
+        """The published days, in order, whose derivation is not the one that the state asks for now."""
+        found = []
+        for day in self._published:
+            asked = self.asked(day)
+            if asked and asked.hash != self._state.published[day].derivation:
+                found.append(day)
+        return found
+
+
+class FirstSeenChain:
+    """A running hash over (day, its set of users), in date order: equal hashes, equal first-seen dates.
+
+    Days without users do not count, so that accepting an empty day changes nothing.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.days = sorted(day for day, accepted in state.accepted.items() if accepted.has_users)
+        self._hashes: list[str] = []
+        link = ""
+        for day in self.days:
+            users = {name: table.users for name, table in sorted(state.accepted[day].tables.items())}
+            link = hash_json([link, day.isoformat(), users])
+            self._hashes.append(link)
+
+    def at(self, day: date) -> str:
+        """The hash after the last day with users that is not after `day`; "" if there is none."""
+        position = bisect_right(self.days, day)
+        return self._hashes[position - 1] if position else ""

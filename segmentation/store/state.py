@@ -1,0 +1,169 @@
+"""What the log says: the state of the history as plain values, replayed record by record."""
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from segmentation.errors import StoreError
+from segmentation.store.content import hash_json
+
+
+@dataclass(frozen=True)
+class AcceptedTable:
+    """One table's accepted rows of one day: the partition (a hash of its rows), its files and its counts."""
+
+    partition: str
+    users: str  # hash of the day's set of user ids; "" for a day without rows
+    files: dict[str, int]  # key of the raw file index → its rows of this day
+    rows: int
+    accepted: str | None  # keys of the objects; None where there are no rows
+    cells: str | None
+    quarantine: str | None
+    quality: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AcceptedDay:
+    tables: dict[str, AcceptedTable]
+    reading: str  # hash of what it was read and split by
+
+    @property
+    def content(self) -> str:
+        """Hash of the partitions: what a derivation depends on."""
+        return hash_json({name: table.partition for name, table in self.tables.items()})
+
+    @property
+    def has_users(self) -> bool:
+        return any(table.users for table in self.tables.values())
+
+
+@dataclass(frozen=True)
+class Published:
+    """The current snapshot of a day."""
+
+    snapshot_id: str
+    derivation: str
+    parent: date | None
+    parent_id: str | None
+    folder: str
+    files: dict[str, str]  # name → SHA-256 (128 bits) of its bytes
+    summary: dict[str, Any]  # users, segments, decision, moved: what a list of days shows
+
+
+@dataclass(frozen=True)
+class RecipeFrom:
+    hash: str
+    from_date: date | None  # None: from the beginning
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A segment id that a re-founded history replaced: where most of its users are now."""
+
+    old: str
+    new: str
+    overlap: float
+
+
+@dataclass
+class State:
+    """The history after record `number` of the log."""
+
+    number: int = 0
+    head: str = ""  # seal of the last record
+    at: str | None = None  # when the last record was written
+    accepted: dict[date, AcceptedDay] = field(default_factory=dict)
+    published: dict[date, Published] = field(default_factory=dict)
+    recipes: list[RecipeFrom] = field(default_factory=list)
+    aliases: list[Alias] = field(default_factory=list)
+
+    def copy(self) -> "State":
+        return replace(
+            self,
+            accepted=dict(self.accepted),
+            published=dict(self.published),
+            recipes=list(self.recipes),
+            aliases=list(self.aliases),
+        )
+
+    def apply(self, record: dict[str, Any], seal: str) -> None:
+        """Replay the next record. Raises StoreError if it is not the next one or of an unknown kind."""
+        if record["number"] != self.number + 1 or record["previous"] != self.head:
+            raise StoreError(f"the log is broken: record {record['number']} does not follow record {self.number}")
+        match record["kind"]:
+            case "accept":
+                self.accepted[date.fromisoformat(record["date"])] = _accepted(record["accepted"])
+            case "publish":
+                self.published[date.fromisoformat(record["date"])] = _published(record["published"])
+            case "recipe":
+                self.recipes.append(RecipeFrom(record["hash"], _day(record["from_date"])))
+            case "alias":
+                self.aliases.append(Alias(record["old"], record["new"], record["overlap"]))
+            case kind:
+                number = record["number"]
+                raise StoreError(f"record {number} of the log is of kind {kind!r}: the store is of a newer version")
+        self.number, self.head, self.at = record["number"], seal, record["at"]
+
+    def recipe_on(self, day: date) -> str | None:
+        """Hash of the recipe in force on a day: the last recorded one whose first day is not after it."""
+        for recipe in reversed(self.recipes):
+            if recipe.from_date is None or recipe.from_date <= day:
+                return recipe.hash
+        return None
+
+    def parent_of(self, day: date) -> date | None:
+        """The latest published day before this one."""
+        return max((other for other in self.published if other < day), default=None)
+
+    def digest(self) -> str:
+        """One hash for the whole history: the current snapshot ids in date order."""
+        return hash_json([[day.isoformat(), self.published[day].snapshot_id] for day in sorted(self.published)])
+
+    def document(self) -> dict[str, Any]:
+        """The state as plain values, for a checkpoint."""
+        return {
+            "number": self.number,
+            "head": self.head,
+            "at": self.at,
+            "accepted": {day.isoformat(): accept_document(value) for day, value in self.accepted.items()},
+            "published": {day.isoformat(): publish_document(value) for day, value in self.published.items()},
+            "recipes": [[recipe.hash, _text(recipe.from_date)] for recipe in self.recipes],
+            "aliases": [[alias.old, alias.new, alias.overlap] for alias in self.aliases],
+        }
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "State":
+        return cls(
+            document["number"],
+            document["head"],
+            document["at"],
+            {date.fromisoformat(day): _accepted(value) for day, value in document["accepted"].items()},
+            {date.fromisoformat(day): _published(value) for day, value in document["published"].items()},
+            [RecipeFrom(name, _day(from_date)) for name, from_date in document["recipes"]],
+            [Alias(*values) for values in document["aliases"]],
+        )
+
+
+def accept_document(value: AcceptedDay) -> dict[str, Any]:
+    return asdict(value)
+
+
+def publish_document(value: Published) -> dict[str, Any]:
+    return {**asdict(value), "parent": _text(value.parent)}
+
+
+def _accepted(document: dict[str, Any]) -> AcceptedDay:
+    tables = {name: AcceptedTable(**table) for name, table in document["tables"].items()}
+    return AcceptedDay(tables, document["reading"])
+
+
+def _published(document: dict[str, Any]) -> Published:
+    return Published(**{**document, "parent": _day(document["parent"])})
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _text(day: date | None) -> str | None:
+    return day.isoformat() if day else None
