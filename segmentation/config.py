@@ -85,6 +85,7 @@ class Sources(Section):
 
 
 class Validation(Section):
+    empty_days: Literal["refuse", "allow"] = Field("refuse", description="Whether a day without rows is published.")
     max_quarantined_share: float = Field(
         0.9, ge=0, le=1, description="A day with a larger share of quarantined rows is refused (critical)."
     )
@@ -133,7 +134,9 @@ class Adjustment(Section):
     move_points: int = Field(12_000, ge=1, description="Thousandths of a point at which a user moves.")
     return_points: int = Field(18_000, ge=1, description="The same, back to the segment left lately.")
     return_days: int = Field(28, ge=0, description="How many days 'lately' is.")
-    margin_weight: int = Field(4, ge=0, description="Points a date earns beyond 1 when the challenger is at distance 0.")
+    margin_weight: int = Field(
+        4, ge=0, description="Points a date earns beyond 1 when the challenger is at distance 0."
+    )
 
 
 class Recipe(Section):
@@ -153,8 +156,13 @@ class Recipe(Section):
 
     @property
     def hash(self) -> str:
-        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return _hash(self.document())
+
+    @property
+    def reading(self) -> str:
+        """Hash of the sections that a day's rows are read and split by."""
+        document = self.model_dump(mode="json", exclude={"features", "clustering", "adjustment"})
+        return _hash(document)
 
     def needs_new_model(self, other: "Recipe") -> list[str]:
         """The sections, of those that a model is made by, in which the two recipes differ."""
@@ -193,8 +201,15 @@ class Config(Section):
         """
         scheme, _, rest = self.store.url.partition(":")
         if scheme != "file" or not rest:
-            raise ConfigError(f"[store] url = {self.store.url!r}: this version keeps its store on local disk; write file:PATH")
+            raise ConfigError(
+                f"[store] url = {self.store.url!r}: this version keeps its store on local disk; write file:PATH"
+            )
         return (self.root / rest.removeprefix("//")).resolve()
+
+
+def _hash(document: dict[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def load(path: Path | str, environment: dict[str, str] | None = None) -> Config:

@@ -17,5 +17,9 @@ class DataContractError(SegmentationError):
     """The data broke its contract. The same data will break it again: never retried."""
 
 
+class NoRowsError(DataContractError):
+    """The day has no rows, and the configuration does not allow empty days."""
+
+
 class StoreError(SegmentationError):
     """The store holds something that it should not hold, or lacks something that it should."""

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from segmentation.config import Recipe
 from segmentation.dates import window
@@ -16,11 +17,18 @@ DERIVATION_VERSION = 1
 
 @dataclass(frozen=True)
 class Derivation:
-    hash: str
+    """Everything that a day's result depends on, as plain values; its hash names the day's folder."""
+
+    document: dict[str, Any]
     parent: date | None
-    parent_id: str | None  # the parent's current snapshot
-    recipe: str
-    first_seen: str  # which users were seen up to the day, and when first
+
+    @property
+    def hash(self) -> str:
+        return hash_json(self.document)
+
+    @property
+    def recipe(self) -> str:
+        return str(self.document["recipe"])
 
 
 class Derivations:
@@ -63,7 +71,6 @@ class Derivations:
             digest.update(line.encode())
         parent = self._state.parent_of(day)
         parent_id = self._state.published[parent].snapshot_id if parent else None
-        first_seen = self.first_seen.at(day)
         document = {
             "version": DERIVATION_VERSION,
             "date": day.isoformat(),
@@ -72,10 +79,10 @@ class Derivations:
             "users": None,  # the dimension table, the adopted fit and the pinned fit take their places here
             "adopt": None,
             "pinned": None,
-            "first_seen": first_seen,
+            "first_seen": self.first_seen.at(day),
             "recipe": name,
         }
-        return Derivation(hash_json(document), parent, parent_id, name, first_seen)
+        return Derivation(document, parent)
 
     def stale(self) -> list[date]:
         """The published days, in order, whose derivation is not the one that the state asks for now."""

@@ -19,6 +19,7 @@ class AcceptedTable:
     accepted: str | None  # keys of the objects; None where there are no rows
     cells: str | None
     quarantine: str | None
+    columns: list[str]  # canonical columns of the accepted rows
     quality: dict[str, Any]
 
 

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from segmentation.config import Config, Recipe
@@ -36,6 +38,9 @@ class Store:
             raise StoreError(f"{key} is damaged: its content does not match its name")
         return dict(json.loads(data))
 
+    def json(self, key: str) -> dict[str, Any]:
+        return dict(json.loads(self.objects.get(key)))
+
     def recipe(self, name: str) -> Recipe:
         return Recipe(**self.named("recipes", name))
 
@@ -49,5 +54,11 @@ class Store:
 
 def open_store(config: Config) -> Store:
     """The store that a configuration names; its folder is made if it is missing."""
-    objects = Objects(config.store_path())
+    return _opened(config.store_path())
+
+
+@cache
+def _opened(path: Path) -> Store:
+    # One per process, so that each call replays only what is new in the log.
+    objects = Objects(path)
     return Store(objects, Log(objects))

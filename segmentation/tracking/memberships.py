@@ -1,7 +1,7 @@
 """Who is in which segment: the nearest one, and the published one that follows it with hysteresis.
 
-A user earns points on every date on which the same other segment is nearest, and moves when there are enough of them, so
-that a clear change is followed in a few days and a user on the border waits.
+A user earns points on every date on which the same other segment is nearest, and moves when there are enough of them,
+so that a clear change is followed in a few days and a user on the border waits.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from segmentation.clustering.transform import Matrix
 from segmentation.config import Adjustment
 
 Codes = npt.NDArray[np.int64]
+CrossingCauses = Callable[[npt.NDArray[np.bool_], Codes, Codes], npt.NDArray[np.str_]]
 NOWHERE = -1  # no segment
 
 SCHEMA = pa.schema(
@@ -50,7 +51,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Where the model puts users: segment ids in ascending order, and the distance of each user to each, (users, ids)."""
+    """Where the model puts users: segment ids in ascending order, and each user's distance to each, (users, ids)."""
 
     ids: tuple[str, ...]
     distances: Matrix
@@ -94,14 +95,14 @@ def follow(
     today: Assignment,
     parent: Parent,
     adjustment: Adjustment,
-    seen_before: Callable[[pa.Array], npt.NDArray[np.bool_]],
-    crossing_causes: Callable[[npt.NDArray[np.bool_], Codes, Codes], npt.NDArray[np.str_]],
+    seen_before: npt.NDArray[np.bool_],
+    crossing_causes: CrossingCauses,
 ) -> pa.Table:
     """The memberships of a day that has a parent with the same model.
 
-    `users` are the population's ids in ascending order, one per row of `today`. `seen_before(ids)` tells who of the users
-    that the parent's population lacks had an accepted row up to the parent's date. `crossing_causes(crossed, published,
-    nearest)` gives the cause ("behaviour", "ageing", "model") for the users of the mask, in order.
+    `users` are the population's ids in ascending order, one per row of `today`. `seen_before` tells who had an
+    accepted row on or before the parent's date. `crossing_causes(crossed, published, nearest)` gives the cause
+    ("behaviour", "ageing", "model") of the users of the mask, in order.
 
     Returns one row per user of today's population or the parent's (these with status `lapsed`), sorted by user_id.
     """
@@ -138,10 +139,8 @@ def follow(
     moved = challenged & (points >= needed)
 
     segment = np.where(moved | ~stays, nearest, published)
-    known = np.zeros(len(users), dtype=bool)
-    known[~stays] = seen_before(users.filter(pa.array(~stays)))
     changed = np.where(nearest_cause == "model", "reassigned", "moved")
-    status = np.where(stays, np.where(moved, changed, "stayed"), np.where(known, "reactivated", "entered"))
+    status = np.where(stays, np.where(moved, changed, "stayed"), np.where(seen_before, "reactivated", "entered"))
     present = _table(
         day,
         users,
@@ -173,7 +172,7 @@ def _margins(today: Assignment, published: Codes, nearest: Codes) -> Codes:
     other = np.where((published == NOWHERE) | (published == nearest), second, today.distances[rows, published])
     with np.errstate(invalid="ignore"):
         ratio = np.where(other > 0, nearest_distance / np.where(other > 0, other, 1.0), 1.0)
-    return np.rint(1000 * (1 - ratio)).astype(np.int64)
+    return np.asarray(np.rint(1000 * (1 - ratio)), dtype=np.int64)
 
 
 def _table(

@@ -17,11 +17,11 @@ CAUSES = ("behaviour", "ageing", "model")
 def migrations(memberships: pa.Table, parent: pa.Table | None, revenue: npt.NDArray[np.int64] | None) -> pa.Table:
     """The cells of one day's table: from the parent's published segment (or NEW) to today's (or LAPSED).
 
-    `memberships` is today's whole table, `parent` the parent's without those who had lapsed then. `revenue` is each row's
-    net amount in today's window in 1/10,000 (0 for those who lapsed), or None where the data has no amounts.
+    `memberships` is today's whole table, `parent` the parent's without those who had lapsed then. `revenue` is each
+    row's net amount in today's window in 1/10,000 (0 for those who lapsed), or None where the data has no amounts.
 
-    In a cell that changes state behaviour + ageing + model = users; on the diagonal all three are 0. The rows add up to the
-    parent's population, the columns to today's.
+    In a cell that changes state behaviour + ageing + model = users; on the diagonal all three are 0. The rows add up to
+    the parent's population, the columns to today's.
     """
     to = pc.fill_null(memberships["segment_id"], LAPSED)
     if parent is None or parent.num_rows == 0:

@@ -1,0 +1,50 @@
+"""One day's raw rows → accepted rows, cells and quarantined rows in the store, with their counts."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow as pa
+
+from segmentation.config import Recipe
+from segmentation.contracts.gate import Figures, gate
+from segmentation.contracts.rows import counts, split
+from segmentation.features.cells import cells
+from segmentation.store.content import hash_table
+from segmentation.store.objects import Objects
+from segmentation.store.state import AcceptedDay, AcceptedTable
+
+TABLE = "orders"
+
+
+def check_rows(
+    objects: Objects, day: date, raw: pa.Table, files: dict[str, int], weekday_rows: Sequence[int], recipe: Recipe
+) -> tuple[AcceptedDay | None, str]:
+    """Split the rows, gate them, and keep what was accepted and what was quarantined.
+
+    `files`: rows of the day by file; `weekday_rows`: raw rows of the same weekdays before. Returns the day, or None and
+    what is critical about its rows; then nothing is kept.
+    """
+    parts = split(raw, recipe)
+    table = parts.accepted.sort_by([(name, "ascending") for name in parts.accepted.column_names])
+    verdict = gate(
+        table, Figures(raw.num_rows, table.num_rows, parts.quarantined.num_rows, tuple(weekday_rows)), recipe.validation
+    )
+    if verdict.critical:
+        return None, ", ".join(f"{finding.reason} ({finding.observed})" for finding in verdict.critical)
+
+    def kept(folder: str, rows: pa.Table) -> str | None:
+        return objects.put_table(f"{folder}/{TABLE}/date={day}", rows) if rows.num_rows else None
+
+    some = table.num_rows > 0
+    accepted = AcceptedTable(
+        partition=hash_table(table, table.column_names) if some else "",
+        users=hash_table(pa.table({"user_id": table["user_id"].unique()}), ["user_id"]) if some else "",
+        files=files,
+        rows=table.num_rows,
+        accepted=kept("accepted", table),
+        cells=kept("cells", cells(table)) if some else None,
+        quarantine=kept("quarantine", parts.quarantined),
+        columns=list(table.column_names) if some else [],
+        quality=counts(parts, verdict),
+    )
+    return AcceptedDay({TABLE: accepted}, recipe.reading), ""

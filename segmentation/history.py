@@ -1,0 +1,195 @@
+"""The history as a whole: one day, many days side by side, and days that became stale."""
+
+import math
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import date, datetime
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any, Literal, Self, TypeVar
+
+from segmentation import stages
+from segmentation.config import Config
+from segmentation.dates import days_between, window
+from segmentation.errors import DataContractError
+from segmentation.sources import slices
+from segmentation.store.derivations import Derivations
+from segmentation.store.recipes import record_recipe
+from segmentation.store.store import open_store
+
+T = TypeVar("T")
+R = TypeVar("R")
+Order = Literal["forward", "backward", "random"]
+Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+
+BATCH_DAYS = 8
+SEED = 0
+
+
+def no_progress(doing: str, done: int, total: int) -> None:
+    """Shows nothing."""
+
+
+def run(config: Config, day: date) -> dict[str, Any]:
+    """All six stages of one day. Returns what `publish` returns, with the warnings of `validate`.
+
+    Raises what the stages raise; what was accepted before stays.
+    """
+    read = stages.extract(config, day)
+    validated = stages.validate(config, read["read"])
+    return {**derive(config, day), "warnings": validated["warnings"]}
+
+
+def derive(config: Config, day: date) -> dict[str, Any]:
+    """The last four stages of a day whose window is accepted."""
+    derivation = stages.build_features(config, day)["derivation"]
+    stages.cluster(config, day, derivation)
+    stages.compare_segments(config, day, derivation)
+    return stages.publish(config, day, derivation)
+
+
+def backfill(
+    config: Config,
+    first: date,
+    last: date,
+    order: Order = "forward",
+    workers: int = 1,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Prepare the days and their windows side by side, then derive the days once in date order.
+
+    `order` says in which order days are prepared; the result does not depend on it. Days without rows are skipped where
+    the configuration refuses them. Returns the published days' figures, the skipped days and the warnings.
+
+    Raises DataContractError for a day whose rows break their contract, after all other days were prepared and the days
+    that do not need it were derived.
+    """
+    for day in (first, last):
+        stages.check_day(config, day)
+    days = list(days_between(first, last))
+    skipped, warnings, failure = prepare(config, days, order, workers, progress)
+    store = open_store(config)
+    derived = [day for day in days if day not in skipped]
+    published = []
+    for position, day in enumerate(derived):
+        progress("segmenting days", position, len(derived))
+        if failure and Derivations(store.state(), store.recipe).asked(day) is None:
+            raise failure
+        published.append(derive(config, day))
+    progress("segmenting days", len(derived), len(derived))
+    if failure:
+        raise failure
+    return {"published": published, "skipped": [day.isoformat() for day in skipped], "warnings": warnings}
+
+
+def prepare(
+    config: Config, days: Sequence[date], order: Order, workers: int, progress: Progress
+) -> tuple[list[date], list[str], DataContractError | None]:
+    """Extract and validate the days and their windows: first every file is indexed, then every day is split and gated.
+
+    Returns the days without rows that must have some, the warnings, and the first failure of the data.
+    """
+    store = open_store(config)
+    state = record_recipe(config, store)
+    wanted = set(days)
+    for day in days:
+        wanted.update(window(day, store.recipe_on(state, day).features.window_days))
+    fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
+    if order == "backward":
+        fresh.reverse()
+    elif order == "random":
+        random.Random(SEED).shuffle(fresh)
+    batches = [fresh[start : start + BATCH_DAYS] for start in range(0, len(fresh), BATCH_DAYS)]
+    empty: list[date] = []
+    warnings: list[str] = []
+    failures: list[DataContractError] = []
+    with _Workers(workers) as pool:
+        parts = [(part, workers) for part in range(workers)]
+        for done, _ in enumerate(pool.map(_index_files, [(config, part) for part in parts])):
+            progress("reading files", done, len(parts))
+        progress("reading files", len(parts), len(parts))
+        for done, result in enumerate(pool.map(_prepare_days, [(config, batch, set(days)) for batch in batches])):
+            progress("checking days", min(done * BATCH_DAYS, len(fresh)), len(fresh))
+            empty += result[0]
+            warnings += result[1]
+            failures += result[2]
+        progress("checking days", len(fresh), len(fresh))
+    return sorted(empty), sorted(warnings), min(failures, key=str, default=None)
+
+
+def _index_files(task: tuple[Config, tuple[int, int]]) -> None:
+    config, part = task
+    store = open_store(config)
+    state = store.state()
+    recipe = store.recipe_on(state, date.max)
+    slices.index(store.objects, config.sources.orders, config.root, recipe, part=part)
+
+
+def _prepare_days(task: tuple[Config, list[date], set[date]]) -> tuple[list[date], list[str], list[DataContractError]]:
+    config, days, by_date = task
+    read, empty = stages.read_days(config, days, by_date)
+    try:
+        return empty, stages.validate(config, read["read"])["warnings"], []
+    except DataContractError as error:
+        return empty, [], [error]
+
+
+class _Workers:
+    """Runs tasks here (one worker) or in processes of their own, which end when this one does, however it ends."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ProcessPoolExecutor(count, get_context("spawn"), _end_with_parent) if count > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def map(self, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+        """Results as they come, in any order."""
+        if self._pool is None:
+            yield from map(work, tasks)
+            return
+        for future in as_completed([self._pool.submit(work, task) for task in tasks]):
+            yield future.result()
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    # A killed parent cannot tell its workers; they wait for the end of the pipe that its death closes.
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def stale(config: Config) -> list[date]:
+    """The published days whose snapshot is not what the state asks for now, in order."""
+    store = open_store(config)
+    return Derivations(store.state(), store.recipe).stale()
+
+
+def reconcile(config: Config, progress: Progress = no_progress) -> list[dict[str, Any]]:
+    """Derive the stale days again, in date order, until none is left. Returns what `publish` returned for each.
+
+    A day whose new snapshot has the same content as the old one leaves later days current.
+    """
+    done: list[dict[str, Any]] = []
+    while days := stale(config):
+        progress("reconciling days", len(done), len(done) + len(days))
+        done.append(derive(config, days[0]))
+    progress("reconciling days", len(done), len(done))
+    return done
+
+
+def quiet_for(config: Config, now: datetime) -> float:
+    """Seconds from the last record of the log to `now`; infinite for an empty log."""
+    at = open_store(config).state().at
+    return (now - datetime.fromisoformat(at)).total_seconds() if at else math.inf

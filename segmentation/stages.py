@@ -1,0 +1,317 @@
+"""The six stages of a day, in the order in which the data flows.
+
+Each takes the date and small references, keeps its results in the store, and can be run again alone: what is there already
+is not made twice.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segmentation.adjustment import policy
+from segmentation.clustering.model import Fit, Model
+from segmentation.config import Config, Recipe
+from segmentation.contracts.acceptance import check_rows
+from segmentation.dates import window
+from segmentation.errors import ConfigError, DataContractError, NoRowsError
+from segmentation.features.catalogue import model_features, values
+from segmentation.features.windows import window_sums
+from segmentation.sources import slices
+from segmentation.store import commits
+from segmentation.store.content import money, money_units
+from segmentation.store.derivations import Derivations
+from segmentation.store.recipes import record_recipe
+from segmentation.store.snapshots import Folder
+from segmentation.store.state import Published, State
+from segmentation.store.store import Store, open_store
+from segmentation.tracking import memberships as tracking
+from segmentation.tracking.aliases import aliases
+from segmentation.tracking.causes import HadTheyDoneNothing
+from segmentation.tracking.first_seen import seen_before
+from segmentation.tracking.migrations import migrations
+from segmentation.tracking.segments import segments
+
+WEEKS_COMPARED = 4
+
+
+def extract(config: Config, day: date) -> dict[str, Any]:
+    """Read what the day's window needs and has not, and again the look-back, into raw slices.
+
+    Returns the date, the name of the list of slices that `validate` is to look at, and the day's raw rows.
+    Raises ConfigError for a day outside of [project] start and end, NoRowsError for a day without rows where that is not
+    allowed, DataContractError for a file that cannot be read.
+    """
+    check_day(config, day)
+    store = open_store(config)
+    state = record_recipe(config, store)
+    recipe = store.recipe_on(state, day)
+    wanted = days_to_read(config, state, window(day, recipe.features.window_days), day)
+    read, empty = read_days(config, wanted, by_date={day})
+    if empty:
+        raise NoRowsError(
+            f"{day} has no rows in {config.sources.orders.path or config.sources.orders.sample}; if a day without rows is "
+            'right for this shop, set [validation] empty_days = "allow"'
+        )
+    return {"date": day.isoformat(), **read}
+
+
+def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
+    """Those of the days that are not accepted yet, or not older than the look-back before `first`."""
+    lookback = timedelta(days=config.sources.orders.options.lookback_days)
+    return [day for day in days if day not in state.accepted or day >= first - lookback]
+
+
+def check_day(config: Config, day: date) -> None:
+    start, end = config.project.start, config.project.end
+    if start and day < start:
+        raise ConfigError(
+            f"{day} is before [project] start = {start}: the history begins there; earlier days only feed it"
+        )
+    if end and day > end:
+        raise ConfigError(f"{day} is after [project] end = {end}: the history ends there")
+
+
+def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple[dict[str, Any], list[date]]:
+    """List the slices of the given days, those left out that are accepted from exactly these slices already.
+
+    Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date`, and those of these days
+    that have no rows and must have some.
+    """
+    store = open_store(config)
+    state = store.state()
+    indexed: dict[str, tuple[slices.FileIndex, ...]] = {}
+    reads = {}
+    rows = 0
+    empty: list[date] = []
+    for day in days:
+        recipe = store.recipe_on(state, day)
+        if recipe.reading not in indexed:
+            indexed[recipe.reading] = slices.index(store.objects, config.sources.orders, config.root, recipe)
+        files = indexed[recipe.reading]
+        found = {file.key: slices.raw_rows([file], day) for file in files if day in file.days}
+        if day in by_date:
+            rows += sum(found.values())
+            if not found and recipe.validation.empty_days == "refuse":
+                empty.append(day)
+        accepted = state.accepted.get(day)
+        if accepted and accepted.reading == recipe.reading and accepted.tables["orders"].files == found:
+            continue
+        earlier = [slices.raw_rows(files, day - timedelta(weeks=weeks)) for weeks in range(1, WEEKS_COMPARED + 1)]
+        names = {file.key: file.name for file in files if file.key in found}
+        reads[day.isoformat()] = {"files": found, "names": names, "weekday_rows": [count for count in earlier if count]}
+    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows}, empty
+
+
+def validate(config: Config, read: str) -> dict[str, Any]:
+    """Split the listed days' rows into accepted and quarantined ones, gate them, and accept the days in the log.
+
+    Raises DataContractError naming the days that failed the gate and were not accepted before; the others are accepted. A
+    day that was accepted before and fails now keeps its rows, with a warning.
+    """
+    store = open_store(config)
+    state = store.state()
+    total = {"accepted": 0, "quarantined": 0, "records": 0}
+    refused: list[str] = []
+    warnings: list[str] = []
+    for text, listed in sorted(store.named("raw/reads", read)["days"].items()):
+        day = date.fromisoformat(text)
+        files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
+        raw = slices.read_day(store.objects, files, day)
+        recipe = store.recipe_on(state, day)
+        accepted, critical = check_rows(store.objects, day, raw, listed["files"], listed["weekday_rows"], recipe)
+        if accepted is None:
+            (warnings if day in state.accepted else refused).append(f"{day}: {critical}")
+            continue
+        table = accepted.tables["orders"]
+        total["accepted"] += table.rows
+        total["quarantined"] += table.quality["quarantined"]
+        total["records"] += commits.accept(store, day, accepted)
+    if refused:
+        raise DataContractError(
+            "the data broke its contract, nothing of these days was accepted: " + "; ".join(refused)
+        )
+    return {**total, "warnings": [f"kept its earlier rows, the new ones failed: {text}" for text in warnings]}
+
+
+def build_features(config: Config, day: date) -> dict[str, Any]:
+    """Fix what the day is derived from, and compute every user's features as of the day.
+
+    Returns the derivation and the number of users. Raises DataContractError while a day of the window is not accepted,
+    and when no user has a row in the window.
+    """
+    check_day(config, day)
+    store = open_store(config)
+    state = store.state()
+    derivations = Derivations(state, store.recipe)
+    asked = derivations.asked(day)
+    if asked is None:
+        missing = derivations.missing(day)
+        raise DataContractError(
+            f"{day} cannot be derived: {len(missing)} days of its window are not accepted, the first is {missing[0]}; "
+            f"run the day from `extract` on"
+        )
+    folder = Folder(store.objects, day, asked.hash)
+    if manifest := folder.manifest():
+        return {"derivation": asked.hash, "users": manifest["summary"]["users"]}
+    recipe = store.recipe(asked.recipe)
+    partitions = {
+        other: table
+        for other in window(day, recipe.features.window_days)
+        if (table := state.accepted[other].tables["orders"]).cells
+    }
+    parent = state.published[asked.parent] if asked.parent else None
+    inputs: dict[str, Any] = {
+        "derivation": asked.document,
+        "parent_folder": parent.folder if parent else None,
+        "cells": {other.isoformat(): table.cells for other, table in partitions.items()},
+        "columns": sorted({column for table in partitions.values() for column in table.columns}),
+        "quality": state.accepted[day].tables["orders"].quality,
+    }
+    sums = _sums(store, inputs, day, day, recipe)
+    if sums.num_rows == 0:
+        raise DataContractError(
+            f"{day}: no user has an accepted row in the {recipe.features.window_days} days up to it"
+        )
+    features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
+    if "amount" in inputs["columns"]:
+        features = features.append_column("revenue", money(sums["amount"].to_numpy()))
+    if parent and asked.parent:
+        present = _parent(store, parent.folder, asked.parent).memberships["user_id"].combine_chunks()
+        users = features["user_id"].combine_chunks()
+        known = np.asarray(pc.is_in(users, value_set=present).to_numpy(zero_copy_only=False))
+        known[~known] = seen_before(store.objects, state, users.filter(pa.array(~known)), asked.parent)
+        features = features.append_column("seen_before", pa.array(known))
+    folder.put_table("features", features)
+    folder.put_json("inputs", inputs)
+    return {"derivation": asked.hash, "users": features.num_rows}
+
+
+def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, recipe: Recipe) -> pa.Table:
+    paths = [(date.fromisoformat(day), store.objects.path(key)) for day, key in sorted(inputs["cells"].items())]
+    return window_sums(paths, as_of, known_until, recipe.features)
+
+
+def _parent(store: Store, folder: str, day: date) -> tracking.Parent:
+    return tracking.Parent.of(day, store.objects.table(f"{folder}/memberships.parquet"))
+
+
+def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
+    """Decide which model scores the day: the first one is fitted, later days take their parent's.
+
+    Raises DataContractError when a feature that the model needs is not there any more.
+    """
+    store = open_store(config)
+    folder = Folder(store.objects, day, derivation)
+    if folder.manifest():
+        return _decided(folder)
+    inputs = folder.json("inputs")
+    recipe = store.recipe(inputs["derivation"]["recipe"])
+    features = folder.table("features")
+    if inputs["parent_folder"] is None:
+        wanted = model_features(recipe.clustering, frozenset(inputs["columns"]))
+        fit, decision = policy.baseline(day, features, wanted, recipe.clustering)
+        model = Model.founded(fit, store.put_named("fits", fit.document()), day)
+    else:
+        model = Model.from_document(store.json(f"{inputs['parent_folder']}/model.json"))
+        lacking = [name for name in model.features if name not in features.column_names]
+        if lacking:
+            raise DataContractError(
+                f"{day}: the segments are made by {', '.join(lacking)}, which cannot be computed from the columns that the "
+                f"window has ({', '.join(inputs['columns'])}); see `segmentation features` for what each needs"
+            )
+        parent_day = date.fromisoformat(inputs["derivation"]["parent"][0])
+        decision = policy.hold(day, parent_day, features.num_rows, model)
+    folder.put_json("model", model.document())
+    folder.put_json("decision", decision)
+    return _decided(folder)
+
+
+def _decided(folder: Folder) -> dict[str, Any]:
+    return {"decision": folder.json("decision")["decision"], "segments": len(folder.json("model")["segments"])}
+
+
+def compare_segments(config: Config, day: date, derivation: str) -> dict[str, Any]:
+    """Place every user with hysteresis, and count who moved from where to where, and why."""
+    store = open_store(config)
+    folder = Folder(store.objects, day, derivation)
+    if manifest := folder.manifest():
+        return {key: manifest["summary"][key] for key in ("users", "moved")}
+    inputs = folder.json("inputs")
+    recipe = store.recipe(inputs["derivation"]["recipe"])
+    features = folder.table("features")
+    model = Model.from_document(folder.json("model"))
+    fit = Fit.from_document(store.named("fits", model.fit))
+    users = features["user_id"].combine_chunks()
+    today = tracking.Assignment.of(model.ids, fit.distances(features))
+    parent = None
+    if inputs["parent_folder"] is None:
+        members = tracking.baseline(day, users, today)
+        events = dict.fromkeys(model.ids, "born")
+    else:
+        parent = _parent(store, inputs["parent_folder"], date.fromisoformat(inputs["derivation"]["parent"][0]))
+        idle = values(_sums(store, inputs, day, parent.day, recipe), day, recipe.features, frozenset(inputs["columns"]))
+        causes = HadTheyDoneNothing(users, idle, fit, model.ids)
+        known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
+        members = tracking.follow(day, users, today, parent, recipe.adjustment, known, causes)
+        events = dict.fromkeys(model.ids, "continued")
+    present = members.filter(pc.is_valid(members["segment_id"]))
+    revenue = money_units(features["revenue"]) if "revenue" in features.column_names else None
+    earned = None
+    if revenue is not None:
+        earned = np.zeros(members.num_rows, dtype=np.int64)  # those who lapsed have no row left in the window
+        earned[np.asarray(members["segment_id"].is_valid().to_numpy(zero_copy_only=False))] = revenue
+    described = features.drop_columns([name for name in ("revenue", "seen_before") if name in features.column_names])
+    folder.put_table("memberships", members)
+    folder.put_table("segments", segments(model, events, present["segment_id"].to_pylist(), described, revenue))
+    folder.put_table("migrations", migrations(members, parent.memberships if parent else None, earned))
+    return {"users": present.num_rows, "moved": _moved(members)}
+
+
+def _moved(members: pa.Table) -> int:
+    return int(pc.sum(pc.is_in(members["status"], value_set=pa.array(["moved", "reassigned"]))).as_py() or 0)
+
+
+def publish(config: Config, day: date, derivation: str) -> dict[str, Any]:
+    """Complete the snapshot and commit it to the log, unless the log has the day as the state asks for it already.
+
+    Returns the current snapshot's id and figures, and the outcome: `published`, `current` (this derivation was already
+    published), or `superseded` (another one was published that the state asks for; this one is dropped).
+    """
+    store = open_store(config)
+    folder = Folder(store.objects, day, derivation)
+    inputs = folder.json("inputs")
+    if folder.manifest() is None:
+        members = folder.table("memberships")
+        users = int(pc.sum(pc.is_valid(members["segment_id"])).as_py())
+        summary = {
+            "users": users,
+            "segments": len(folder.json("model")["segments"]),
+            "decision": folder.json("decision")["decision"],
+            "moved": _moved(members),
+            "share_moved": round(_moved(members) / users, 6),
+        }
+        folder.put_json("quality", {"date": day.isoformat(), "tables": {"orders": inputs["quality"]}})
+        folder.complete(folder.snapshot_id(), summary)
+    manifest = folder.manifest()
+    assert manifest is not None
+    parent = inputs["derivation"]["parent"]
+    published = Published(
+        snapshot_id=manifest["snapshot_id"],
+        derivation=derivation,
+        parent=date.fromisoformat(parent[0]) if parent else None,
+        parent_id=parent[1] if parent else None,
+        folder=folder.path,
+        files=folder.files(),
+        summary=manifest["summary"],
+    )
+    old = store.state().published.get(day)
+    replaced = []
+    if old and old.derivation != derivation:
+        before = store.objects.table(f"{old.folder}/memberships.parquet")
+        replaced = aliases(before, folder.table("memberships"))
+    outcome, current = commits.publish(store, day, published, replaced)
+    return {"date": day.isoformat(), "snapshot_id": current.snapshot_id, **current.summary, "outcome": outcome}

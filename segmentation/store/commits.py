@@ -1,0 +1,77 @@
+"""The two commits of a day: its rows are accepted, its snapshot is published. Each is one record of the log."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from segmentation.store.derivations import Derivations
+from segmentation.store.state import (
+    AcceptedDay,
+    Alias,
+    Published,
+    State,
+    accept_document,
+    publish_document,
+)
+from segmentation.store.store import Store
+
+
+def accept(store: Store, day: date, accepted: AcceptedDay) -> bool:
+    """Record the day's rows as accepted, unless the log says the same already. True if a record was written."""
+    wrote = False
+
+    def decide(state: State) -> dict[str, Any] | None:
+        nonlocal wrote
+        wrote = _differs(state.accepted.get(day), accepted)
+        return {"kind": "accept", "date": day.isoformat(), "accepted": accept_document(accepted)} if wrote else None
+
+    store.log.append(decide)
+    return wrote
+
+
+def _differs(old: AcceptedDay | None, new: AcceptedDay) -> bool:
+    # Not by the files: the same rows from a file that has grown by other days are the same rows.
+    return (
+        old is None
+        or old.reading != new.reading
+        or old.content != new.content
+        or any(old.tables[name].quarantine != table.quarantine for name, table in new.tables.items())
+    )
+
+
+def publish(store: Store, day: date, published: Published, aliases: Iterable[Alias]) -> tuple[str, Published]:
+    """Make the snapshot the day's current one. Returns the outcome and what is current after it.
+
+    `published`: it is; `current`: this derivation was already; `superseded`: the current one is what the state asks for,
+    so the late-comer is dropped. A day without a snapshot takes any, even one that is stale already.
+    """
+    outcome = ""
+
+    def decide(state: State) -> dict[str, Any] | None:
+        nonlocal outcome
+        current = state.published.get(day)
+        outcome = "published"
+        if current and current.derivation == published.derivation:
+            outcome = "current"
+        elif current:
+            asked = Derivations(state, store.recipe).asked(day)
+            if asked and asked.hash == current.derivation:
+                outcome = "superseded"
+        if outcome != "published":
+            return None
+        return {"kind": "publish", "date": day.isoformat(), "published": publish_document(published)}
+
+    for alias in aliases:
+        _alias(store, alias)
+    state = store.log.append(decide)
+    return outcome, state.published[day]
+
+
+def _alias(store: Store, alias: Alias) -> None:
+    """Say once for each id that was replaced where its users are."""
+
+    def decide(state: State) -> dict[str, Any] | None:
+        known = any((other.old, other.new) == (alias.old, alias.new) for other in state.aliases)
+        return None if known else {"kind": "alias", **vars(alias)}
+
+    store.log.append(decide)

@@ -1,0 +1,46 @@
+"""Which recipe is in force: a changed configuration becomes a record of the log and restates nothing by itself."""
+
+from datetime import date
+from typing import Any
+
+from segmentation.config import Config, Recipe
+from segmentation.dates import ONE_DAY
+from segmentation.errors import ConfigError
+from segmentation.store.state import State
+from segmentation.store.store import Store
+
+
+def record_recipe(config: Config, store: Store) -> State:
+    """Make the configuration's recipe the one in force from the day after the latest published day.
+
+    Does nothing when it is in force already. Raises ConfigError for a recipe that would need a new model, or whose time
+    zone cuts the days of the history differently.
+    """
+    recipe = config.recipe()
+    store.put_named("recipes", recipe.document())
+
+    def decide(state: State) -> dict[str, Any] | None:
+        from_date = max(state.published) + ONE_DAY if state.published else None
+        in_force = state.recipe_on(from_date or date.max)
+        if in_force == recipe.hash:
+            return None
+        if in_force and from_date:
+            _refuse(recipe, store.recipe(in_force))
+        return {"kind": "recipe", "hash": recipe.hash, "from_date": from_date.isoformat() if from_date else None}
+
+    return store.log.append(decide)
+
+
+def _refuse(recipe: Recipe, in_force: Recipe) -> None:
+    if recipe.timezone != in_force.timezone:
+        raise ConfigError(
+            f"[project] timezone = {recipe.timezone!r}: the history was cut into days in {in_force.timezone!r}, and a day "
+            "cannot end at two midnights; keep the time zone, or start a new store"
+        )
+    for section in recipe.needs_new_model(in_force):
+        old, new = (getattr(which, section).model_dump() for which in (in_force, recipe))
+        changes = ", ".join(f"{key} from {old[key]!r} to {new[key]!r}" for key in old if old[key] != new[key])
+        raise ConfigError(
+            f"[{section}] changed ({changes}): the segments of the history were made with the old setting, and this "
+            "version cannot carry them over to a new model; restore the setting, or start a new store"
+        )

@@ -1,0 +1,103 @@
+"""The folder of one derivation: its inputs, its files, its identity, and the manifest that completes it."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from segmentation.store.content import (
+    canonical_json,
+    hash_bytes,
+    hash_json,
+    hash_table,
+    parquet_bytes,
+    read_parquet,
+    seal,
+    unseal,
+)
+from segmentation.store.objects import Objects
+
+KEYS = {
+    "memberships": ["user_id"],
+    "segments": ["segment_id"],
+    "migrations": ["from_segment_id", "to_segment_id"],
+}
+SCHEMA_VERSIONS = {"memberships": 1, "segments": 1, "migrations": 1, "features": 1}
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """snapshots/date=YYYY-MM-DD/<derivation>/"""
+
+    objects: Objects
+    day: date
+    derivation: str
+
+    @property
+    def path(self) -> str:
+        return f"snapshots/date={self.day}/{self.derivation}"
+
+    def put_table(self, name: str, table: pa.Table) -> None:
+        self.objects.put(f"{self.path}/{name}.parquet", parquet_bytes(table))
+
+    def put_json(self, name: str, document: dict[str, Any]) -> None:
+        self.objects.put(f"{self.path}/{name}.json", canonical_json(document))
+
+    def table(self, name: str) -> pa.Table:
+        return read_parquet(self.objects.get(f"{self.path}/{name}.parquet"))
+
+    def json(self, name: str) -> dict[str, Any]:
+        return dict(json.loads(self.objects.get(f"{self.path}/{name}.json")))
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None while the folder is not complete."""
+        key = f"{self.path}/{MANIFEST}"
+        data = self.objects.find(key)
+        return None if data is None else unseal(data, key)
+
+    def snapshot_id(self) -> str:
+        """Hash of the logical content, read back from the files: the tables that are history, the model, the decision.
+
+        Not of features (kept for a while only), quality, inputs or words.
+        """
+        decision = self.json("decision")
+        return hash_json(
+            {
+                "date": self.day.isoformat(),
+                "tables": {name: hash_table(self.table(name), keys) for name, keys in KEYS.items()},
+                "model": self.json("model"),
+                "decision": {key: value for key, value in decision.items() if key != "sentence"},
+            }
+        )
+
+    def complete(self, snapshot_id: str, summary: dict[str, Any]) -> None:
+        """Write the manifest, which makes the folder whole."""
+        files = {}
+        rows = {}
+        for key in self.objects.keys(self.path):
+            name = key.removeprefix(f"{self.path}/")
+            if name == MANIFEST:
+                continue
+            data = self.objects.get(key)
+            files[name] = hash_bytes(data)
+            if name.endswith(".parquet"):
+                rows[name] = read_parquet(data).num_rows
+        document = {
+            "date": self.day.isoformat(),
+            "derivation": self.derivation,
+            "snapshot_id": snapshot_id,
+            "files": files,
+            "rows": rows,
+            "schema_versions": SCHEMA_VERSIONS,
+            "summary": summary,
+        }
+        self.objects.put(f"{self.path}/{MANIFEST}", seal(document))
+
+    def files(self) -> dict[str, str]:
+        """The hash of every file of a complete folder, the manifest's too."""
+        key = f"{self.path}/{MANIFEST}"
+        data = self.objects.get(key)
+        return {**unseal(data, key)["files"], MANIFEST: hash_bytes(data)}
