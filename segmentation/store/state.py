@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from segmentation.errors import StoreError
@@ -28,7 +29,7 @@ class AcceptedDay:
     tables: dict[str, AcceptedTable]
     reading: str  # hash of what it was read and split by
 
-    @property
+    @cached_property  # asked for by every derivation whose window holds the day
     def content(self) -> str:
         """Hash of the partitions: what a derivation depends on."""
         return hash_json({name: table.partition for name, table in self.tables.items()})

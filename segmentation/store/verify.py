@@ -161,9 +161,7 @@ def _sums(folder: Folder, store: Store, inputs: dict[str, Any]) -> Iterator[str]
     present = Counter(name for name in members["segment_id"].to_pylist() if name is not None)
     lapsed = members.num_rows - sum(present.values())
     segments = folder.table("segments").to_pylist()
-    if {row["segment_id"]: row["users"] for row in segments} != {
-        row["segment_id"]: present[row["segment_id"]] for row in segments
-    }:
+    if any(row["users"] != present[row["segment_id"]] for row in segments):
         yield f"{folder.path}: segments.parquet does not count the users of memberships.parquet"
     if set(present) - {row["segment_id"] for row in segments}:
         yield f"{folder.path}: memberships.parquet names a segment that segments.parquet lacks"
