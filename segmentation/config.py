@@ -25,6 +25,9 @@ class Project(Section):
     timezone: str = Field("UTC", description="Whose midnight ends a day, and what times without an offset mean.")
     start: date | None = Field(None, description="First day that is published; earlier days only feed windows.")
     end: date | None = Field(None, description="Last day that is published.")
+    settle_seconds: int = Field(
+        120, ge=0, description="How long the log must have been quiet before Airflow reconciles stale days."
+    )
 
     @field_validator("timezone")
     @classmethod

@@ -42,30 +42,56 @@ def resolve_snapshot_date(
 ) -> date:
     """Which day a scheduled, backfilled or hand-started run is about.
 
-    The first that is given of: `param` (typed into the trigger form), `partition_key`, the start of the data interval (the
-    day a daily schedule is about), the logical date. A run started by hand without any of them is about the last day that
-    was over when it was started.
+    A scheduled or backfilled run has a day of its own: its partition key, or the start of its data interval, which is also
+    its logical date. `param` (typed into the trigger form, or sent along with a backfill) can only repeat it.
 
-    Raises ConfigError when the day is unclear (`param` and the run's own date disagree) or was not over at `run_after`.
+    A run started by hand is about `param`; without it, about the last day that was over when it was started. Its logical
+    date, if it has one, is a moment and not a day: the form offers the present one. A logical date of an earlier day could
+    mean that day or the one that was over by then.
+
+    Raises ConfigError when the day is unclear, is after the run's own date, or was not over at `run_after`.
     """
     zone = ZoneInfo(timezone)
-    run_day = run_after.astimezone(zone).date() if run_after.tzinfo else run_after.replace(tzinfo=UTC).astimezone(zone).date()
-    own = data_interval_start or logical_date
-    own_day = own.astimezone(zone).date() if own else None
+    today = _local(run_after, zone)
+    interval_day = _local(data_interval_start, zone) if data_interval_start else None
+    moment_day = _local(logical_date, zone) if logical_date else None
+    own_day = interval_day if moment_day in (None, interval_day) else None
     if partition_key:
         try:
-            own_day = parse_day(partition_key[:10])
+            own_day = parse_day(partition_key)
         except ConfigError:
             raise ConfigError(f"the run's partition key {partition_key!r} is not a date (YYYY-MM-DD)") from None
-    if param:
-        day = parse_day(param)
-    elif own_day:
+    day = parse_day(param) if param else None
+    if own_day:
+        if day and day > own_day:
+            raise ConfigError(
+                f"the date {day} is after the run's own date {own_day}: start that day by hand, or backfill it"
+            )
+        if day and day != own_day:
+            raise ConfigError(
+                f"unclear which day is meant: the run is about {own_day}, and its date parameter says {day}; leave the "
+                "date out of a backfill, or start that day by hand"
+            )
         day = own_day
-    else:
-        day = run_day - ONE_DAY
-    if day >= run_day:
+    elif moment_day and moment_day != today:
+        if day is None:
+            raise ConfigError(
+                f"unclear which day is meant: a run started by hand with the logical date {moment_day} could be about that "
+                "day or the day before; say which in the date parameter"
+            )
+        if day > moment_day:
+            raise ConfigError(
+                f"the date {day} is after the run's own logical date {moment_day}: leave the logical date empty"
+            )
+    day = day or today - ONE_DAY
+    if day >= today:
         raise ConfigError(
-            f"{day} is not over at the time of this run ({run_day} in {timezone}): "
+            f"{day} was not over when this run was started ({today} in {timezone}): "
             "a day is segmented when all of it has happened; choose an earlier date"
         )
     return day
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> date:
+    # Airflow's moments have an offset; one without it would be UTC, as everywhere in Airflow.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).date()
