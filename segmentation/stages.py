@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from segmentation.adjustment import policy
 from segmentation.clustering.model import Fit, Model
 from segmentation.config import Config, Recipe
-from segmentation.contracts.acceptance import check_rows
+from segmentation.contracts.acceptance import check_rows, with_cells
 from segmentation.dates import window
 from segmentation.errors import ConfigError, DataContractError, NoRowsError
 from segmentation.features.catalogue import model_features, values
@@ -26,7 +26,7 @@ from segmentation.store.content import money, money_units
 from segmentation.store.derivations import Derivations
 from segmentation.store.recipes import record_recipe
 from segmentation.store.snapshots import Folder
-from segmentation.store.state import Published, State
+from segmentation.store.state import AcceptedDay, Published, State
 from segmentation.store.store import Store, open_store
 from segmentation.tracking import memberships as tracking
 from segmentation.tracking.aliases import aliases
@@ -114,27 +114,30 @@ def validate(config: Config, read: str) -> dict[str, Any]:
     """
     store = open_store(config)
     state = store.state()
-    total = {"accepted": 0, "quarantined": 0, "records": 0}
     refused: list[str] = []
     warnings: list[str] = []
+    checked: dict[date, AcceptedDay] = {}
     for text, listed in sorted(store.named("raw/reads", read)["days"].items()):
         day = date.fromisoformat(text)
         files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
         raw = slices.read_day(store.objects, files, day)
         recipe = store.recipe_on(state, day)
         accepted, critical = check_rows(store.objects, day, raw, listed["files"], listed["weekday_rows"], recipe)
-        if accepted is None:
+        if accepted:
+            checked[day] = accepted
+        else:
             (warnings if day in state.accepted else refused).append(f"{day}: {critical}")
-            continue
-        table = accepted.tables["orders"]
-        total["accepted"] += table.rows
-        total["quarantined"] += table.quality["quarantined"]
-        total["records"] += commits.accept(store, day, accepted)
+    records = sum(commits.accept(store, day, accepted) for day, accepted in with_cells(store.objects, checked).items())
     if refused:
         raise DataContractError(
             "the data broke its contract, nothing of these days was accepted: " + "; ".join(refused)
         )
-    return {**total, "warnings": [f"kept its earlier rows, the new ones failed: {text}" for text in warnings]}
+    return {
+        "accepted": sum(day.tables["orders"].rows for day in checked.values()),
+        "quarantined": sum(day.tables["orders"].quality["quarantined"] for day in checked.values()),
+        "records": records,
+        "warnings": [f"kept its earlier rows, the new ones failed: {text}" for text in warnings],
+    }
 
 
 def build_features(config: Config, day: date) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One day's raw rows → accepted rows, cells and quarantined rows in the store, with their counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -42,9 +43,21 @@ def check_rows(
         files=files,
         rows=table.num_rows,
         accepted=kept("accepted", table),
-        cells=kept("cells", cells(table)) if some else None,
+        cells=None,
         quarantine=kept("quarantine", parts.quarantined),
         columns=list(table.column_names) if some else [],
         quality=counts(parts, verdict),
     )
     return AcceptedDay({TABLE: accepted}, recipe.reading), ""
+
+
+def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date, AcceptedDay]:
+    """The days with the cells of their accepted rows made and kept; many days cost little more than one."""
+    keys = {day: key for day, accepted in days.items() if (key := accepted.tables[TABLE].accepted)}
+    made = cells([(day, objects.path(key)) for day, key in keys.items()])
+    result = dict(days)
+    for day, table in made.items():
+        accepted = days[day].tables[TABLE]
+        kept = replace(accepted, cells=objects.put_table(f"cells/{TABLE}/date={day}", table))
+        result[day] = replace(days[day], tables={TABLE: kept})
+    return result
