@@ -1,30 +1,30 @@
 """
 ### Settle the days that a re-run or a backfill has left stale
 
-A day is derived from the day before it. When an earlier day is added, or its rows have changed, the days after it are *stale*:
-readable as they are, but not what a clean run in date order would give. This DAG starts after every day that
+A day is derived from the day before it. When an earlier day is added, or its rows have changed, the days after it are
+*stale*: readable as they are, but not what a clean run in date order would give. This DAG starts after every day that
 `user_segmentation` publishes (asset `user_segments`):
 
-1. `wait_until_quiet` lets go of its slot and looks again every few seconds until no day is stale, or nothing has been written
-   to the log for `settle_seconds`: a backfill costs at most two derivations a day, and not one per day and run.
+1. `wait_until_quiet` lets go of its slot and looks again every few seconds until no day is stale, or nothing has been
+   written to the log for `settle_seconds`: a backfill costs at most two derivations a day, and not one per day and run.
 2. `reconcile` derives the stale days again, in date order. When none is stale, which is so on every ordinary day, it is
    skipped and its log says so.
 
 #### What is safe
 
-Everything: trigger it, clear it, run it while `user_segmentation` runs. One run is active at a time; those behind it find nothing
-to do. A day that comes out as it was leaves the days after it alone.
+Everything: trigger it, clear it, run it while `user_segmentation` runs. One run is active at a time; those behind it
+find nothing to do. A day that comes out as it was leaves the days after it alone.
 
 #### When it fails
 
-I/O is tried again 4 times, a wrong configuration and bad data never. The log names the day. Correct what it says, usually by
-running that day in `user_segmentation`, then clear the task. `segmentation reconcile` does the same by hand; `segmentation history`
-shows which days are stale.
+I/O is tried again 4 times, a wrong configuration and bad data never. The log names the day. Correct what it says,
+usually by running that day in `user_segmentation`, then clear the task. `segmentation reconcile` does the same by hand;
+`segmentation history` shows which days are stale.
 
 #### Parameters
 
-* `config`: path of the `segmentation.toml`, as the workers see it. A run that was started by days published under another
-  configuration settles the histories of those days instead.
+* `config`: path of the `segmentation.toml`, as the workers see it. A run that was started by days published under
+  another configuration settles the histories of those days instead.
 * `settle_seconds`: how long the log must have been quiet. Empty: `[project] settle_seconds` (120).
 
 To settle at once:

@@ -1,9 +1,9 @@
 """
 ### Segment the users as of one day
 
-Every night this DAG reads what the shop's users bought, checks it, turns it into features per user, puts every user into a
-segment, compares with the day before, and publishes who is where, who moved, and why. One run is about one day, midnight to
-midnight in the time zone of `[project] timezone`.
+Every night this DAG reads what the shop's users bought, checks it, turns it into features per user, puts every user
+into a segment, compares with the day before, and publishes who is where, who moved, and why. One run is about one day,
+midnight to midnight in the time zone of `[project] timezone`.
 
 | task | does | when it fails |
 |---|---|---|
@@ -16,64 +16,65 @@ midnight in the time zone of `[project] timezone`.
 
 #### Run one day
 
-Press **Trigger**. Leave `date` empty for the last day that is over, or choose a day. Leave the logical date as it is offered,
-or empty. A configuration to copy:
+Press **Trigger**. Leave `date` empty for the last day that is over, or choose a day. Leave the logical date as it is
+offered, or empty. A configuration to copy:
 
 ```json
 {"date": "2017-11-15"}
 ```
 
-A day that is not over, that is outside of `[project] start` and `end`, or that is unclear is refused; the log of `extract`
-says why.
+A day that is not over, that is outside of `[project] start` and `end`, or that is unclear is refused; the log of
+`extract` says why.
 
 #### Backfill from the UI
 
 1. Show times in the project's time zone (your user menu, *Time zone*): the dialogue reads its dates in it.
 2. Open this DAG, press **Trigger**, choose **Backfill**.
 3. Choose the first and the last day. The dialogue says how many runs that makes: one a day.
-4. *Reprocess behaviour*: **Missing runs** for days that never ran, **Missing and errored runs** to try failures again, **All
-   runs** to run days again whose rows have changed.
+4. *Reprocess behaviour*: **Missing runs** for days that never ran, **Missing and errored runs** to try failures again,
+   **All runs** to run days again whose rows have changed.
 5. *Max active runs*: 1 to 4. *Run backwards* is fine, and so is a backfill while the schedule runs on.
 6. Leave `date` empty in the advanced options: with it, every run is refused but that day's.
-7. When the runs are done, `segment_reconcile` waits until nothing has been written for `settle_seconds`, then derives again the
-   days that need it. The result is the one that a clean run in date order would have given.
+7. When the runs are done, `segment_reconcile` waits until nothing has been written for `settle_seconds`, then derives
+   again the days that need it. The result is the one that a clean run in date order would have given.
 
 For months of history `segmentation backfill --from … --to …` is much faster, and gives the same.
 
 #### What is safe
 
-Everything. Clear a task or a run, run a day twice, run days in any order and side by side, stop a worker half-way: nothing
-that is published is overwritten, and work that is done already is not done again. A re-run of a day whose rows have changed
-publishes the day anew; `segment_reconcile` settles the days after it.
+Everything. Clear a task or a run, run a day twice, run days in any order and side by side, stop a worker half-way:
+nothing that is published is overwritten, and work that is done already is not done again. A re-run of a day whose rows
+have changed publishes the day anew; `segment_reconcile` settles the days after it.
 
 #### When it fails
 
 The log of the failed task ends with one of these:
 
-* **`DataContractError`**, never tried again. The message counts what is wrong; `segmentation quality --date D` has more. Correct
-  the source (or `[validation]`), then clear `extract` *and downstream*.
+* **`DataContractError`**, never tried again. The message counts what is wrong; `segmentation quality --date D` has
+  more. Correct the source (or `[validation]`), then clear `extract` *and downstream*.
 * **`NoRowsError`**, never tried again. Has the file arrived? If a day without rows is right for this shop, set
   `[validation] empty_days = "allow"`. Then clear `extract` *and downstream*.
-* **`ConfigError`**, never tried again. Correct the setting that it names and clear the run; or, for a date that is refused, trigger
-  the DAG again with another one.
-* **`OSError`** or **`StoreError`**, tried again 4 times within some minutes. Is the disk or the share there, and not full? Then
-  clear the task. If something is *damaged*, `segmentation verify` lists all of it.
-* **Anything else**, tried again 4 times: a worker that was killed (memory?), or a fault of this software. Clear the task; report
-  the log if it fails again.
+* **`ConfigError`**, never tried again. Correct the setting that it names and clear the run; or, for a date that is
+  refused, trigger the DAG again with another one.
+* **`OSError`** or **`StoreError`**, tried again 4 times within some minutes. Is the disk or the share there, and not
+  full? Then clear the task. If something is *damaged*, `segmentation verify` lists all of it.
+* **Anything else**, tried again 4 times: a worker that was killed (memory?), or a fault of this software. Clear the
+  task; report the log if it fails again.
 
 The last published day stays what readers see until a day is committed.
 
 #### Parameters
 
-* `date`: the day to segment, `YYYY-MM-DD`. Empty: the run's own day; for a run started by hand, the last day that is over.
-* `config`: path of the `segmentation.toml`, as the workers see it. The schedule's dates and time zone are always those of the
-  file that `SEGMENTATION_CONFIG` names.
+* `date`: the day to segment, `YYYY-MM-DD`. Empty: the run's own day; for a run started by hand, the last day that is
+  over.
+* `config`: path of the `segmentation.toml`, as the workers see it. The schedule's dates and time zone are always those
+  of the file that `SEGMENTATION_CONFIG` names.
 
 #### What it leaves
 
-An event of the asset `user_segments` with `date`, `snapshot_id`, `users`, `segments`, `share_moved`, `outcome` and `config`.
-`outcome` is `published`, `current` (nothing had changed) or `superseded` (another run had published what is asked for now).
-"""
+An event of the asset `user_segments` with `date`, `snapshot_id`, `users`, `segments`, `share_moved`, `outcome` and
+`config`. `outcome` is `published`, `current` (nothing had changed) or `superseded` (another run had published what is
+asked for now)."""
 
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
