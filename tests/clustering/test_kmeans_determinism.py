@@ -59,6 +59,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
                 "OMP_NUM_THREADS": str(threads),
                 "OPENBLAS_NUM_THREADS": str(threads),
                 "MKL_NUM_THREADS": str(threads),
+                "OMP_WAIT_POLICY": "passive",
             },
             stdout=subprocess.PIPE,
             text=True,
