@@ -15,9 +15,12 @@ def parse_day(text: str) -> date:
     Raises ConfigError for anything else.
     """
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example 2017-11-22") from None
+        day = None
+    if day is None or day.isoformat() != text:  # 20171122 and 2017-W47-3 are ISO dates as well, but rarely meant
+        raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example 2017-11-22")
+    return day
 
 
 def days_between(first: date, last: date) -> Iterator[date]:
