@@ -189,7 +189,8 @@ _FEATURES = (
 )
 CATALOGUE: dict[str, Feature] = {feature.name: feature for feature in _FEATURES}
 
-_AUTO = ("recency", "frequency", "average_order_value", "discount_share", "trend")
+_AUTO = ("recency", "frequency", "average_order_value", "discount_share")
+_AUTO_WITHOUT_AMOUNT = ("recency", "frequency", "category_spread")
 
 
 def available(columns: Iterable[str]) -> list[Feature]:
@@ -219,11 +220,29 @@ def values(sums: pa.Table, as_of: date, features: Features, columns: Iterable[st
 def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str, ...]:
     """The features that the segments are made of: those that the configuration names, or, for "auto", a standard few.
 
+    "auto": recency, frequency, average order value and discount share, as far as the columns allow; where there is no
+    amount, category spread stands for the size of an order. The others were left out for what they do on a grocer's and a
+    wholesaler's real year (Complete Journey, Online Retail; windows of 90 and 365 days; ρ is Spearman's): a feature that
+    says nearly the same as another counts twice in every distance, and a nearly constant one makes tiny segments.
+
+    * monetary: ρ with frequency 0.83, 0.86 (grocer), 0.63, 0.79 (wholesaler), and with average order value up to 0.79.
+    * order_gap: ρ with frequency −0.90, −0.94 at the grocer; undefined for 63 % and 42 % of the wholesaler's customers.
+    * active_days, repeat_days: ρ with frequency ≥ 0.95. days_first_to_last 0.77 to 0.92. mean_repeat_day_value: 0.86 and
+      0.93 with average order value (grocer), 0.89 and 0.82 with frequency (wholesaler).
+    * category_spread: ρ with average order value 0.86.
+    * trend: ρ with recency −0.77 at the wholesaler, undefined for 41 % there in a window of 365 days.
+    * return_share: 0 for everyone at the grocer; at the wholesaler it makes segments of 1 % to 3 %.
+
+    discount_share is independent of all (|ρ| ≤ 0.15), and with it fewer users cross a border from one day to the next
+    (9.1 % instead of 10.8 % in 90 days, 6.8 % instead of 8.1 % in 365) at equal or better bootstrap stability; it does
+    cost some of what the segments say about the next 28 days' spend (R² 0.23 instead of 0.25, 0.24 instead of 0.29).
+
     Raises ConfigError for a name that is no feature (naming the nearest) and for a feature whose columns the source lacks.
     """
     there = frozenset(columns)
     if clustering.features == "auto":
-        return tuple(name for name in _AUTO if CATALOGUE[name].needs <= there)
+        names = _AUTO if "amount" in there else _AUTO_WITHOUT_AMOUNT
+        return tuple(name for name in names if CATALOGUE[name].needs <= there)
     for name in clustering.features:
         if name not in CATALOGUE:
             near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.5)

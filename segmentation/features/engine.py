@@ -1,6 +1,7 @@
 """The engine: DuckDB inside this process, with its threads, memory and temporary files bounded, and nothing downloaded."""
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from datetime import date
@@ -44,7 +45,7 @@ def connect(threads: int | None = None, memory: str | None = None) -> duckdb.Duc
 
 @cache
 def _database(process: int, threads: int, memory: str) -> duckdb.DuckDBPyConnection:
-    spill = Path(tempfile.gettempdir()) / f"segmentation-{process}-{threads}"
+    spill = Path(tempfile.gettempdir()) / f"segmentation-{process}-{threads}-{memory}"
     settings = {
         "threads": threads,
         "memory_limit": memory,
@@ -68,7 +69,7 @@ def scan_days(
 
     Raises StoreError naming what cannot be read.
     """
-    files = ", ".join("'" + path.replace("'", "''") + "'" for _, path in paths)
+    files = ", ".join(_literal(path) for _, path in paths)
     days = ", ".join(str(day_number(day)) for day, _ in paths)
     # file_index: where in the list the file is that a row comes from, from 0; SQL's lists begin with 1.
     query = f"""
@@ -94,6 +95,11 @@ def collect(frame: "nw.LazyFrame[Any]", schema: pa.Schema) -> pa.Table:
     except duckdb.Error as error:
         raise _unreadable(error) from None
     return table.select(schema.names).cast(schema)
+
+
+def _literal(path: str) -> str:
+    """The path as SQL text that means this one file: `*`, `?` and `[` in it are no pattern."""
+    return "'" + re.sub(r"([*?[])", r"[\1]", path).replace("'", "''") + "'"
 
 
 def _unreadable(error: Exception) -> StoreError:
