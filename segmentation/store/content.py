@@ -20,6 +20,7 @@ from segmentation.errors import StoreError
 
 HASH_CHARACTERS = 32  # 128 bits of SHA-256
 MONEY = pa.decimal128(18, 4)
+LARGEST_FLOAT = 9e12  # in millionths it still fits into int64
 SEAL = "seal"
 
 
@@ -51,7 +52,7 @@ def unseal(data: bytes, where: str) -> dict[str, Any]:
     try:
         document = json.loads(data)
         sealed = seal(document)
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise StoreError(f"{where} is damaged: it is not a sealed JSON document") from None
     if sealed != data:
         raise StoreError(f"{where} is damaged: its content does not match its seal")
@@ -76,6 +77,8 @@ def hash_table(table: pa.Table, keys: Sequence[str]) -> str:
     Rows are sorted by `keys` (ties must be equal rows), columns by name. Whole numbers, dates and times count as int64,
     money as int64 of 1/10,000, other floats are rounded to 1e-6 and count as int64 (so −0 is 0), text as UTF-8; a null
     (and a NaN) is apart from every value.
+
+    Raises StoreError for a float that is infinite or beyond 9e12 in size: as int64 it would be any other such float.
     """
     if table.num_rows > 1:
         table = table.take(pc.sort_indices(table, sort_keys=[(key, "ascending") for key in keys]))
@@ -83,14 +86,14 @@ def hash_table(table: pa.Table, keys: Sequence[str]) -> str:
     for name in sorted(table.column_names):
         column = table.column(name)
         array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        kind, parts = _canonical(array)
+        kind, parts = _canonical(name, array)
         digest.update(f"\n{name}:{kind}\n".encode())
         for part in parts:
             digest.update(part)
     return digest.hexdigest()[:HASH_CHARACTERS]
 
 
-def _canonical(array: pa.Array) -> tuple[str, list[bytes]]:
+def _canonical(name: str, array: pa.Array) -> tuple[str, list[bytes]]:
     kind = array.type
     if pa.types.is_null(kind):
         return "null", []
@@ -104,8 +107,13 @@ def _canonical(array: pa.Array) -> tuple[str, list[bytes]]:
         return "text", [_validity(array), lengths.tobytes(), joined]
     if pa.types.is_floating(kind):
         array = pc.if_else(pc.is_nan(array), None, array)
-        values = np.rint(pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False).astype("f8") * 1e6).astype("<i8")
-        return "float", [_validity(array), values.tobytes()]
+        values = pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False).astype("f8")
+        if len(values) and np.abs(values).max() > LARGEST_FLOAT:
+            raise StoreError(
+                f"column {name!r} holds {values[np.abs(values).argmax()]}: floats that are kept must be within ±9e12; "
+                "use a larger unit"
+            )
+        return "float", [_validity(array), np.rint(values * 1e6).astype("<i8").tobytes()]
     if pa.types.is_decimal(kind):
         return "money", [_validity(array), money_units(array).astype("<i8").tobytes()]
     if pa.types.is_date32(kind):
