@@ -1,0 +1,21 @@
+"""The command line. `main` is the console script `segmentation`."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 failed, 2 bad usage or configuration. Results go to stdout, all else to stderr."""
+    from segmentation.cli import reading, running  # noqa: F401  (they add their commands to the application)
+    from segmentation.cli.app import app
+    from segmentation.errors import SegmentationError
+
+    try:
+        app(args=arguments, prog_name="segmentation")
+    except SegmentationError as error:
+        print(f"segmentation: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"segmentation: {where}{error.strerror or error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,132 @@
+"""The commands that read a history: each one read model, shown as a table or as JSON."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from segmentation.cli.app import CHECK, READ, Day, Json, app, day_option, open_history, show
+
+
+@app.command(rich_help_panel=READ)
+def segments(context: typer.Context, day: Day = None, as_json: Json = False) -> None:
+    """The segments of a day: users, share, revenue, and what their users are like on average."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    store = open_history(context)
+    show(read_models.segments(store, day or read_models.latest(store.state())), as_json, tables.segments)
+
+
+@app.command(rich_help_panel=READ)
+def migrations(
+    context: typer.Context,
+    first: Annotated[
+        date | None, day_option("--from", "The earlier day; without it a week before the later one.")
+    ] = None,
+    last: Annotated[date | None, day_option("--to", "The later day; without it the latest published one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Who went from which segment to which between two days, and why.
+
+    behaviour: what the users did since; ageing: only that time went by; model: the segments themselves were redrawn.
+    """
+    from segmentation.cli import tables
+    from segmentation.errors import SegmentationError
+    from segmentation.monitor import read_models
+
+    store = open_history(context)
+    last = last or read_models.latest(store.state())
+    read_models.published_on(store.state(), last)
+    first = first or read_models.week_before(store.state(), last)
+    if first is None:
+        raise SegmentationError(f"{last} is the first day of the history: there is nothing to compare it with yet")
+    show(read_models.migrations(store, first, last), as_json, tables.migrations)
+
+
+@app.command(rich_help_panel=READ)
+def history(context: typer.Context, as_json: Json = False) -> None:
+    """The published days: snapshot, parent, users, moves, decision.
+
+    A day is stale when its rows or an earlier day changed after it was published; `segmentation reconcile` settles it.
+    """
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    show(read_models.history(open_history(context)), as_json, tables.history)
+
+
+@app.command(rich_help_panel=READ)
+def decisions(context: typer.Context, as_json: Json = False) -> None:
+    """What was decided about the segments on each day, in one sentence."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    show(read_models.decisions(open_history(context)), as_json, tables.decisions)
+
+
+@app.command(rich_help_panel=READ)
+def quality(context: typer.Context, day: Day = None, as_json: Json = False) -> None:
+    """The rows of a day: read, accepted, quarantined with their reasons, and warnings. Counts only."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    store = open_history(context)
+    show(read_models.quality(store, day or read_models.latest(store.state())), as_json, tables.quality)
+
+
+@app.command(rich_help_panel=READ)
+def user(
+    context: typer.Context,
+    user_id: Annotated[str, typer.Argument(metavar="ID", help="The user's id, as in the source.")],
+    as_json: Json = False,
+) -> None:
+    """One user's way through the segments, day by day."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    show(read_models.user(open_history(context), user_id), as_json, tables.user)
+
+
+@app.command(rich_help_panel=READ)
+def features(as_json: Json = False) -> None:
+    """The features that users can be told apart by: unit, window, formula, and the columns that each needs."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    show(read_models.features(), as_json, tables.features)
+
+
+@app.command(rich_help_panel=CHECK)
+def verify(context: typer.Context, as_json: Json = False) -> None:
+    """Recompute every checksum, count, sum and link of the store. Exit code 1 if anything is wrong."""
+    from rich.console import Console
+
+    from segmentation.cli import tables
+    from segmentation.cli.running import progress_bars
+    from segmentation.store.verify import verify as find_problems
+
+    store = open_history(context)
+    with progress_bars(Console(stderr=True)) as progress:
+        problems = find_problems(store, progress)
+    show({"ok": not problems, "problems": problems}, as_json, tables.verify)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=CHECK)
+def digest(context: typer.Context, as_json: Json = False) -> None:
+    """One hash for the whole history: equal digests, equal histories."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    show(read_models.digest(open_history(context)), as_json, tables.digest)
+
+
+@app.command(rich_help_panel=CHECK)
+def log(context: typer.Context, as_json: Json = False) -> None:
+    """The commit log: what was recorded, when, by whom, with which version."""
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    show(read_models.log(open_history(context)), as_json, tables.log)

@@ -1,0 +1,264 @@
+"""Read models as tables for people in a terminal."""
+
+from collections import defaultdict
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from segmentation.monitor.read_models import MEAN, Record, is_move
+from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
+
+NOTHING = "–"
+# Feature → heading and unit in the table of segments.
+SHOWN = {
+    "recency": ("Recency", "days"),
+    "frequency": ("Frequency", "orders"),
+    "monetary": ("Spend", "per user"),
+    "average_order_value": ("Order", "value"),
+    "order_gap": ("Order gap", "days"),
+}
+
+
+def _table(*columns: tuple[str, str], title: str = "") -> Table:
+    """A table of (heading, "left" or "right") columns."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
+    for heading, justify in columns:
+        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify == "right")
+    return table
+
+
+def _whole(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"
+
+
+def _decimal(value: float | None, places: int = 1) -> str:
+    return NOTHING if value is None else f"{value:,.{places}f}"
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1%}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def report(console: Console, record: Record) -> None:
+    console.print(record["path"], soft_wrap=True, markup=False)
+
+
+def segments(console: Console, rows: list[Record]) -> None:
+    """Largest first; revenue is the net amount in the window, the other figures are means over the segment's users."""
+    means = [name for name in SHOWN if rows and MEAN + name in rows[0]]
+    table = _table(
+        ("Segment", "left"),
+        ("Event", "left"),
+        ("Users", "right"),
+        ("Share", "right"),
+        ("Revenue\n[dim]in window[/]", "right"),
+        *((f"{SHOWN[name][0]}\n[dim]{SHOWN[name][1]}[/]", "right") for name in means),
+    )
+    for row in rows:
+        table.add_row(
+            escape(row["name"]),
+            row["event"],
+            _whole(row["users"]),
+            _share(row["share"]),
+            _decimal(row["revenue"], 0),
+            *(_decimal(row[MEAN + name]) for name in means),
+        )
+    console.print(table)
+    console.print(f"{_count(sum(row['users'] for row in rows), 'user')} in {_count(len(rows), 'segment')}.")
+
+
+def migrations(console: Console, record: Record) -> None:
+    """The matrix (rows: where users were, columns: where they are), and below it the changes with their causes."""
+    cells = record["cells"]
+    matrix = _matrix(cells)
+    console.print(f"[bold]From {record['from']} (rows) to {record['to']} (columns)[/], users")
+    if console.measure(matrix).minimum <= console.width:
+        console.print(matrix)
+    else:
+        console.print("[dim]The matrix is wider than this terminal; the changes:[/]")
+    changed = sorted(
+        (cell for cell in cells if cell["from_segment_id"] != cell["to_segment_id"]),
+        key=lambda cell: (-cell["users"], cell["from_segment_id"], cell["to_segment_id"]),
+    )
+    table = _table(
+        ("From", "left"),
+        ("To", "left"),
+        ("Users", "right"),
+        ("Of from", "right"),
+        ("Revenue\n[dim]in window[/]", "right"),
+        *((cause.capitalize(), "right") for cause in CAUSES),
+        title="Why",
+    )
+    for cell in changed:
+        table.add_row(
+            escape(cell["from_segment_id"]),
+            escape(cell["to_segment_id"]),
+            _whole(cell["users"]),
+            _share(cell["share_of_from"]) if cell["from_segment_id"] != NEW else NOTHING,
+            _decimal(cell["revenue"], 0),
+            *(_whole(cell[cause]) if cell[cause] else "[dim]·[/]" for cause in CAUSES),
+        )
+    if changed:
+        console.print(table)
+    moved = [cell for cell in changed if is_move(cell)]
+    users = sum(cell["users"] for cell in moved)
+    why = ", ".join(f"{sum(cell[cause] for cell in moved):,} by {cause}" for cause in CAUSES)
+    stayed = sum(cell["users"] for cell in cells if cell["from_segment_id"] == cell["to_segment_id"])
+    new = sum(cell["users"] for cell in cells if cell["from_segment_id"] == NEW)
+    lapsed = sum(cell["users"] for cell in cells if cell["to_segment_id"] == LAPSED)
+    console.print(
+        f"{_count(users, 'user')} changed segment ({why}); {stayed:,} stayed, {new:,} came ({NEW}), {lapsed:,} left "
+        f"({LAPSED})."
+    )
+
+
+def _matrix(cells: list[Record]) -> Table:
+    users: dict[str, dict[str, int]] = defaultdict(dict)
+    for cell in cells:
+        users[cell["from_segment_id"]][cell["to_segment_id"]] = cell["users"]
+    rows = sorted(users, key=lambda name: (name == NEW, name))
+    columns = sorted({cell["to_segment_id"] for cell in cells}, key=lambda name: (name == LAPSED, name))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    table.add_column("", footer="all", no_wrap=True)
+    for column in columns:
+        total = sum(users[row].get(column, 0) for row in rows)
+        table.add_column(escape(column), footer=f"{total:,}", justify="right", no_wrap=True)
+    table.add_column("all", justify="right", no_wrap=True, footer=f"{sum(cell['users'] for cell in cells):,}")
+    for row in rows:
+        counts = [_matrix_cell(users[row].get(column, 0), row == column) for column in columns]
+        table.add_row(escape(row), *counts, Text(f"{sum(users[row].values()):,}"))
+    return table
+
+
+def _matrix_cell(users: int, diagonal: bool) -> Text:
+    if not users:
+        return Text("·", style="dim")
+    return Text(f"{users:,}", style="dim" if diagonal else "bold")
+
+
+def history(console: Console, rows: list[Record]) -> None:
+    table = _table(
+        ("Date", "left"),
+        ("Snapshot", "left"),
+        ("Parent", "left"),
+        ("Status", "left"),
+        ("Users", "right"),
+        ("Segments", "right"),
+        ("Moved", "right"),
+        ("Decision", "left"),
+    )
+    for row in rows:
+        table.add_row(
+            row["date"],
+            row["snapshot_id"][:12],
+            row["parent"] or NOTHING,
+            "[bold yellow]stale[/]" if row["status"] == "stale" else row["status"],
+            _whole(row["users"]),
+            _whole(row["segments"]),
+            _whole(row["moved"]),
+            row["decision"],
+        )
+    console.print(table)
+    stale = sum(row["status"] == "stale" for row in rows)
+    more = f"; {stale:,} stale: run `segmentation reconcile`" if stale else ""
+    console.print(f"{_count(len(rows), 'day')} published{more}.")
+
+
+def decisions(console: Console, rows: list[Record]) -> None:
+    table = _table(("Date", "left"), ("Decision", "left"), ("Why", "left"))
+    for row in rows:
+        table.add_row(row["date"], row["decision"], escape(row["sentence"]))
+    console.print(table)
+
+
+def quality(console: Console, record: Record) -> None:
+    for name, counts in record["tables"].items():
+        table = _table(("Rows", "left"), ("Count", "right"), ("Share", "right"), title=f"{name} of {record['date']}")
+        read = counts["rows"]
+
+        def row(label: str, count: int, table: Table = table, read: int = read) -> None:
+            table.add_row(label, _whole(count), _share(count / read) if read else NOTHING)
+
+        row("read", read)
+        row("accepted", counts["accepted"])
+        row("quarantined", counts["quarantined"])
+        for reason, count in sorted(counts["reasons"].items(), key=lambda pair: (-pair[1], pair[0])):
+            row(f"  [dim]{escape(reason)}[/]", count)
+        for key, label in (("returns", "returns"), ("zero_quantity", "quantity 0"), ("zero_amount", "amount 0")):
+            if counts.get(key):
+                row(f"[dim]accepted with {label}[/]", counts[key])
+        lines: list[RenderableType] = [table]
+        lines += [
+            f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(str(warning['observed']))}"
+            for warning in counts["warnings"]
+        ]
+        console.print(Group(*lines))
+
+
+def user(console: Console, record: Record) -> None:
+    table = _table(
+        ("Date", "left"),
+        ("Segment", "left"),
+        ("Status", "left"),
+        ("Since", "left"),
+        ("Cause", "left"),
+        ("Nearest", "left"),
+        ("Points", "right"),
+        ("Margin", "right"),
+        title=f"User {escape(record['user_id'])}",
+    )
+    for day in record["days"]:
+        elsewhere = day["nearest_segment_id"] != day["segment_id"]
+        table.add_row(
+            day["date"],
+            escape(day["segment_id"] or NOTHING),
+            day["status"] if day["status"] == "stayed" else f"[bold]{day['status']}[/]",
+            day["since"],
+            day["cause"],
+            escape(day["nearest_segment_id"]) if elsewhere and day["nearest_segment_id"] else "[dim]·[/]",
+            _decimal(day["points"] / 1000) if day["points"] else "[dim]·[/]",
+            _share(day["margin"] / 1000),
+        )
+    console.print(table)
+    console.print(
+        "[dim]Nearest: where the model puts the user, if elsewhere; with enough points the user moves there.[/]"
+    )
+
+
+def features(console: Console, rows: list[Record]) -> None:
+    table = _table(("Feature", "left"), ("Unit", "left"), ("Formula", "left"), ("Window", "left"), ("Needs", "left"))
+    for row in rows:
+        values: list[Any] = [row["name"], row["unit"], row["formula"], row["window"], ", ".join(row["needs"])]
+        table.add_row(*map(escape, values))
+    console.print(table)
+
+
+def verify(console: Console, record: Record) -> None:
+    if record["ok"]:
+        console.print("The store is whole: every checksum, count, sum and link is what it should be.")
+    for problem in record["problems"]:
+        console.print(problem, markup=False, soft_wrap=True)
+    if record["problems"]:
+        console.print(f"[bold red]{_count(len(record['problems']), 'problem')}.[/]")
+
+
+def digest(console: Console, record: Record) -> None:
+    console.print(record["digest"])
+
+
+def log(console: Console, rows: list[Record]) -> None:
+    table = _table(
+        ("Record", "right"), ("At", "left"), ("By", "left"), ("Kind", "left"), ("Date", "left"), ("What", "left")
+    )
+    for row in rows:
+        at = row["at"][:19].replace("T", " ")
+        table.add_row(_whole(row["number"]), at, escape(row["by"]), row["kind"], row["date"] or NOTHING, row["what"])
+    console.print(table)

@@ -1,0 +1,357 @@
+"""What people read about a history, as plain records: dictionaries of text, numbers and None that JSON can hold.
+
+Dates are YYYY-MM-DD, shares 0..1, money is a number in currency units (a float tells all four decimals up to 10^11). The
+command line and the report show the same records; nothing here writes.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from segmentation.errors import ConfigError, SegmentationError
+from segmentation.store.content import money_units
+from segmentation.store.derivations import Derivations
+from segmentation.store.state import Published, State
+from segmentation.store.store import Store
+from segmentation.tracking.migrations import CAUSES, LAPSED, NEW, span
+
+if TYPE_CHECKING:
+    from segmentation.features.catalogue import Feature
+
+Record = dict[str, Any]
+
+WEEK = timedelta(days=7)
+MEAN = "mean_"
+
+
+def history(store: Store) -> list[Record]:
+    """The published days in order, from the log alone: date, snapshot, parent, status, and the day's main figures."""
+    state = store.state()
+    stale = set(Derivations(state, store.recipe).stale())
+    return [
+        {
+            "date": day.isoformat(),
+            "snapshot_id": published.snapshot_id,
+            "path": published.folder,
+            "parent": published.parent.isoformat() if published.parent else None,
+            "parent_id": published.parent_id,
+            "status": "stale" if day in stale else "current",
+            **published.summary,
+        }
+        for day, published in sorted(state.published.items())
+    ]
+
+
+def log(store: Store) -> list[Record]:
+    """The records of the log, the first first: number, when, who, with what version, and what it says."""
+    return [
+        {
+            "number": record["number"],
+            "at": record["at"],
+            "by": record["by"],
+            "version": record["version"],
+            "kind": record["kind"],
+            "date": record.get("date") or record.get("from_date"),
+            "what": _what(record),
+        }
+        for record in store.log.records()
+    ]
+
+
+def _what(record: Record) -> str:
+    match record["kind"]:
+        case "accept":
+            tables = record["accepted"]["tables"].items()
+            return ", ".join(f"{table['rows']:,} rows of {name}" for name, table in tables)
+        case "publish":
+            return f"snapshot {record['published']['snapshot_id']}"
+        case "recipe":
+            return f"recipe {record['hash']}"
+        case "alias":
+            return f"{record['old']} is now {record['new']} ({record['overlap']:.0%} of its users)"
+        case _:
+            return ""
+
+
+def segments(store: Store, day: date) -> list[Record]:
+    """The day's segments, the largest first: the columns of `segments.parquet`, and `name` (the id, until it is given one).
+
+    Raises SegmentationError, naming the nearest days, if the day is not published.
+    """
+    return _segments(store, published_on(store.state(), day))
+
+
+def _segments(store: Store, published: Published) -> list[Record]:
+    rows = _table(store, published, "segments").to_pylist()
+    for row in rows:
+        row["name"] = row["segment_id"]
+        row["revenue"] = _number(row["revenue"])
+    first = ("segment_id", "name", "event", "parents", "users", "share", "revenue")
+    rows.sort(key=lambda row: (-row["users"], row["segment_id"]))
+    return [{**{name: row[name] for name in first}, **row} for row in rows]
+
+
+def migrations(store: Store, first: date, last: date) -> Record:
+    """Who was in which segment at the end of `first`, and where at the end of `last`: {from, to, cells}.
+
+    A cell: from_segment_id (or NEW), to_segment_id (or LAPSED), users, share_of_from, revenue (their net amount in the
+    window of `last`; 0 for those who lapsed; None where features are not kept any more or the data has no amounts), and
+    users by the cause of their last move in the span: behaviour, ageing, model. These add up to `users` where the state
+    changed and are 0 on the diagonal. The rows add up to the population of `first`, the columns to that of `last`.
+
+    Raises ConfigError if `first` is not before `last`, SegmentationError if either is not published.
+    """
+    if first >= last:
+        raise ConfigError(f"a span goes from an earlier to a later day, not from {first} to {last}")
+    state = store.state()
+    before, after = (_population(store, published_on(state, day)) for day in (first, last))
+    cells = span(before, after, first, _revenue(store, state.published[last], after)).to_pylist()
+    for cell in cells:
+        cell["revenue"] = _number(cell["revenue"])
+    return {"from": first.isoformat(), "to": last.isoformat(), "cells": cells}
+
+
+def _population(store: Store, published: Published) -> pa.Table:
+    members = _table(store, published, "memberships")
+    return members.filter(pc.is_valid(members["segment_id"]))
+
+
+def _revenue(store: Store, published: Published, members: pa.Table) -> Any:
+    """Each member's net amount in the window in 1/10,000, row by row; None where it is not known."""
+    features = _features(store, published)
+    if features is None or "revenue" not in features.column_names:
+        return None
+    position = pc.index_in(members["user_id"], value_set=features["user_id"].combine_chunks())
+    return money_units(features["revenue"].take(position))
+
+
+def week_before(state: State, day: date) -> date | None:
+    """The day that a week ending with `day` is compared with: the latest published one at least 7 days earlier, else the
+    first of the history; None if `day` is the first."""
+    earlier = sorted(other for other in state.published if other < day)
+    whole = [other for other in earlier if other <= day - WEEK]
+    return whole[-1] if whole else earlier[0] if earlier else None
+
+
+def decisions(store: Store) -> list[Record]:
+    """The decision of every published day, in order: date, decision, evidence in numbers, one sentence."""
+    return [_decision(store, published) for _, published in sorted(store.state().published.items())]
+
+
+def decision(store: Store, day: date) -> Record:
+    """The day's decision. Raises SegmentationError if the day is not published."""
+    return _decision(store, published_on(store.state(), day))
+
+
+def _decision(store: Store, published: Published) -> Record:
+    return store.json(f"{published.folder}/decision.json")
+
+
+def quality(store: Store, day: date) -> Record:
+    """The day's rows: {date, tables: {orders: {rows, accepted, quarantined, reasons, …, warnings}}}, counts only.
+
+    Of the published snapshot; of the accepted rows for a day that only feeds the windows of others.
+    Raises SegmentationError, naming the nearest days, for a day that was never read.
+    """
+    state = store.state()
+    if day in state.published:
+        return store.json(f"{state.published[day].folder}/quality.json")
+    if day in state.accepted:
+        tables = state.accepted[day].tables
+        return {"date": day.isoformat(), "tables": {name: table.quality for name, table in tables.items()}}
+    raise _not_there(day, state.accepted, "was never read", "the nearest days that were")
+
+
+def rows_per_day(store: Store, until: date, days: int) -> list[Record]:
+    """Rows read, accepted and quarantined of the last `days` accepted days up to `until`, all tables together."""
+    accepted = store.state().accepted
+    found = sorted(day for day in accepted if until - timedelta(days=days) < day <= until)
+    counts = ("rows", "accepted", "quarantined")
+    return [
+        {
+            "date": day.isoformat(),
+            **{name: sum(table.quality[name] for table in accepted[day].tables.values()) for name in counts},
+        }
+        for day in found
+    ]
+
+
+def user(store: Store, user_id: str) -> Record:
+    """One user's days, those with a change and without: {user_id, days: [{date, segment_id, status, cause, …}]}.
+
+    Raises SegmentationError if no published day has the user.
+    """
+    state = store.state()
+    days = []
+    for day, published in sorted(state.published.items()):
+        data = store.objects.get(f"{published.folder}/memberships.parquet")
+        rows = pq.read_table(pa.BufferReader(data), filters=[("user_id", "=", user_id)]).to_pylist()
+        for row in rows:
+            del row["user_id"]
+            days.append({"date": day.isoformat(), **{name: _text(value) for name, value in row.items()}})
+    if not days:
+        raise SegmentationError(
+            f"no published day has a user {user_id!r} ({len(state.published)} days looked at); ids are text, as in the source"
+        )
+    return {"user_id": user_id, "days": days}
+
+
+def features() -> list[Record]:
+    """The catalogue of features: name, unit, window, formula, needs (canonical columns of the accepted rows)."""
+    return [
+        {
+            "name": feature.name,
+            "unit": feature.unit,
+            "window": feature.window,
+            "formula": feature.formula,
+            "needs": sorted(feature.needs),
+        }
+        for feature in _catalogue().values()
+    ]
+
+
+def digest(store: Store) -> Record:
+    """One hash for the whole history."""
+    return {"digest": store.state().digest()}
+
+
+def sizes(store: Store, until: date) -> list[Record]:
+    """Segment sizes over time, up to a day: {date, segment_id, users, share}, by date and id."""
+    return [
+        {"date": day.isoformat(), **row}
+        for day, published in _until(store.state(), until)
+        for row in _table(store, published, "segments", ["segment_id", "users", "share"]).to_pylist()
+    ]
+
+
+def moves(store: Store, until: date) -> list[Record]:
+    """What each day changed against its parent, up to a day; the first day of the history, which has none, is left out.
+
+    {date, days (since the parent), users (in the population), moved (to another segment), behaviour, ageing, model (of the
+    moved), new (entered or reactivated), lapsed}
+    """
+    found = []
+    for day, published in _until(store.state(), until):
+        if published.parent is None:
+            continue
+        columns = ["from_segment_id", "to_segment_id", "users", *CAUSES]
+        cells = _table(store, published, "migrations", columns).to_pylist()
+        moved = [cell for cell in cells if is_move(cell)]
+        found.append(
+            {
+                "date": day.isoformat(),
+                "days": (day - published.parent).days,
+                "users": sum(cell["users"] for cell in cells if cell["to_segment_id"] != LAPSED),
+                "moved": sum(cell["users"] for cell in moved),
+                **{cause: sum(cell[cause] for cell in moved) for cause in CAUSES},
+                "new": sum(cell["users"] for cell in cells if cell["from_segment_id"] == NEW),
+                "lapsed": sum(cell["users"] for cell in cells if cell["to_segment_id"] == LAPSED),
+            }
+        )
+    return found
+
+
+def is_move(cell: Record) -> bool:
+    """Whether a cell of a migrations table holds users who went from one segment to another."""
+    ends = {cell["from_segment_id"], cell["to_segment_id"]}
+    return len(ends) == 2 and not ends & {NEW, LAPSED}
+
+
+def profile(store: Store, day: date) -> list[Record]:
+    """How each segment differs from the whole shop: {feature, unit, shop, segments: {segment_id: mean}}, in the
+    catalogue's order.
+
+    Means are over the users for whom the feature is defined; `shop` is the mean over the whole population (where features
+    are not kept any more: the mean of the segments' means, weighted by users). Raises SegmentationError if the day is not
+    published.
+    """
+    published = published_on(store.state(), day)
+    rows = _segments(store, published)
+    everyone = _features(store, published)
+    catalogue = _catalogue()
+    known = list(catalogue)
+    names = [name.removeprefix(MEAN) for name in rows[0] if name.startswith(MEAN)] if rows else []
+    names.sort(key=lambda name: known.index(name) if name in known else len(known))
+    return [
+        {
+            "feature": name,
+            "unit": catalogue[name].unit if name in catalogue else "",
+            "shop": _weighted(rows, name) if everyone is None else pc.mean(everyone[name]).as_py(),
+            "segments": {row["segment_id"]: row[MEAN + name] for row in rows},
+        }
+        for name in names
+    ]
+
+
+def _weighted(rows: list[Record], name: str) -> float | None:
+    known = [(row["users"], row[MEAN + name]) for row in rows if row[MEAN + name] is not None]
+    users = sum(count for count, _ in known)
+    return sum(count * mean for count, mean in known) / users if users else None
+
+
+def born(store: Store, until: date) -> dict[str, date]:
+    """The birth date of every segment that the history has had up to a day."""
+    found: dict[str, date] = {}
+    for _, published in _until(store.state(), until):
+        for segment in store.json(f"{published.folder}/model.json")["segments"]:
+            found.setdefault(segment["segment_id"], date.fromisoformat(segment["born"]))
+    return found
+
+
+def published_on(state: State, day: date) -> Published:
+    """The day's current snapshot. Raises SegmentationError, naming the nearest published days, if there is none."""
+    if day not in state.published:
+        raise _not_there(day, state.published, "has no published snapshot", "the nearest published days")
+    return state.published[day]
+
+
+def latest(state: State) -> date:
+    """The latest published day. Raises SegmentationError while there is none."""
+    if not state.published:
+        raise SegmentationError("no day is published yet; run one with `segmentation run --date YYYY-MM-DD`")
+    return max(state.published)
+
+
+def _not_there(day: date, days: Iterable[date], what: str, nearest: str) -> SegmentationError:
+    days = sorted(days)
+    near = [*[other for other in days if other < day][-1:], *[other for other in days if other > day][:1]]
+    if not near:
+        return SegmentationError(f"{day} {what}, nor does any other day; run it with `segmentation run --date {day}`")
+    verb = "is" if len(near) == 1 else "are"
+    return SegmentationError(f"{day} {what}; {nearest} {verb} {' and '.join(map(str, near))}")
+
+
+def _until(state: State, day: date) -> Iterator[tuple[date, Published]]:
+    for other in sorted(state.published):
+        if other <= day:
+            yield other, state.published[other]
+
+
+def _table(store: Store, published: Published, name: str, columns: list[str] | None = None) -> pa.Table:
+    data = store.objects.get(f"{published.folder}/{name}.parquet")
+    return pq.read_table(pa.BufferReader(data), columns=columns)
+
+
+def _features(store: Store, published: Published) -> pa.Table | None:
+    # Kept for a while only, so that a file that is gone is no damage.
+    data = store.objects.find(f"{published.folder}/features.parquet")
+    return None if data is None else pq.read_table(pa.BufferReader(data))
+
+
+def _catalogue() -> "dict[str, Feature]":
+    from segmentation.features.catalogue import CATALOGUE  # loads the engines, which a list of days does not need
+
+    return CATALOGUE
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
