@@ -7,6 +7,7 @@ import getpass
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from segmentation import __version__
@@ -24,18 +25,20 @@ class Log:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._state: State | None = None
+        self._replaying = Lock()  # a store is shared by the threads of a process; one record is replayed once
 
     def state(self) -> State:
         """The state after the last record.
 
         Raises StoreError if a record is damaged or does not follow its predecessor.
         """
-        state = self._state or self._checkpoint()
-        while (data := self._objects.find(key_of(state.number + 1))) is not None:
-            record = unseal(data, key_of(state.number + 1))
-            state.apply(record, hash_json(record))
-        self._state = state
-        return state.copy()
+        with self._replaying:
+            state = self._state or self._checkpoint()
+            while (data := self._objects.find(key_of(state.number + 1))) is not None:
+                record = unseal(data, key_of(state.number + 1))
+                state.apply(record, hash_json(record))
+            self._state = state
+            return state.copy()
 
     def append(self, decide: Callable[[State], dict[str, Any] | None]) -> State:
         """Append what `decide` makes of the newest state; None appends nothing. Decided again after each lost race."""
@@ -63,7 +66,7 @@ class Log:
         for key in reversed(self._objects.keys("checkpoints")):
             try:
                 return State.from_document(unseal(self._objects.get(key), key))
-            except StoreError:
+            except (StoreError, KeyError, TypeError, ValueError):  # damaged, or of another version
                 continue  # disposable: an older one, or the log from its start, gives the same state
         return State()
 
