@@ -315,6 +315,7 @@ def publish(config: Config, day: date, derivation: str) -> dict[str, Any]:
     replaced = []
     if old and old.derivation != derivation:
         before = store.objects.table(f"{old.folder}/memberships.parquet")
-        replaced = aliases(before, folder.table("memberships"))
+        model = Model.from_document(folder.json("model"))
+        replaced = aliases(before, folder.table("memberships"), model.ids)
     outcome, current = commits.publish(store, day, published, replaced)
     return {"date": day.isoformat(), "snapshot_id": current.snapshot_id, **current.summary, "outcome": outcome}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from functools import partial
 from typing import Any
 
 from segmentation.store.derivations import Derivations
@@ -61,17 +62,12 @@ def publish(store: Store, day: date, published: Published, aliases: Iterable[Ali
             return None
         return {"kind": "publish", "date": day.isoformat(), "published": publish_document(published)}
 
-    for alias in aliases:
-        _alias(store, alias)
+    def told(state: State, alias: Alias) -> dict[str, Any] | None:
+        """Say once for each id that is replaced where its users are; nothing is replaced by what is dropped."""
+        known = any((other.old, other.new) == (alias.old, alias.new) for other in state.aliases)
+        return None if known or decide(state) is None else {"kind": "alias", **vars(alias)}
+
+    for alias in aliases:  # before the snapshot, so that a kill between the two loses none
+        store.log.append(partial(told, alias=alias))
     state = store.log.append(decide)
     return outcome, state.published[day]
-
-
-def _alias(store: Store, alias: Alias) -> None:
-    """Say once for each id that was replaced where its users are."""
-
-    def decide(state: State) -> dict[str, Any] | None:
-        known = any((other.old, other.new) == (alias.old, alias.new) for other in state.aliases)
-        return None if known else {"kind": "alias", **vars(alias)}
-
-    store.log.append(decide)
