@@ -23,6 +23,9 @@ offered, or empty. A configuration to copy:
 {"date": "2017-11-15"}
 ```
 
+With a `[project] end` that has passed, empty the logical date: of a run with a later one Airflow runs no task, and calls
+it a success.
+
 A day that is not over, that is outside of `[project] start` and `end`, or that is unclear is refused; the log of
 `extract` says why.
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -54,6 +55,7 @@ class LocalAirflow:
         self._config = config.resolve()
         self._port = port
         self._settings = settings or {}
+        self._started = datetime.min.replace(tzinfo=UTC)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
 
@@ -76,6 +78,7 @@ class LocalAirflow:
             passwords.touch(mode=0o600)
             passwords.write_text(json.dumps({USER: secrets.token_urlsafe(12)}))
         self.password = json.loads(passwords.read_text())[USER]
+        self._started = datetime.now(UTC)
         self._run("db-migrate", ["db", "migrate"])
         if self._processes.pop("db-migrate").wait():
             raise AirflowError(f"Airflow's database could not be made.\n{self.last_lines('db-migrate')}")
@@ -145,8 +148,9 @@ class LocalAirflow:
             return f"its {', '.join(unwell)}".replace("_", " ")
         if errors := self.call("GET", "/importErrors")["import_errors"]:
             raise AirflowError("\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors))
-        known = {dag["dag_id"] for dag in self.call("GET", "/dags")["dags"]}
-        return None if known.issuperset(DAGS) else "its DAGs"
+        dags = self.call("GET", "/dags")["dags"]
+        parsed = {dag["dag_id"] for dag in dags if datetime.fromisoformat(dag["last_parsed_time"]) > self._started}
+        return None if parsed.issuperset(DAGS) else "its DAGs"
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """One request to Airflow's REST API (`path` without /api/v2); returns the JSON answer.
