@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -188,6 +188,10 @@ class LocalAirflow:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         return json.dumps(self.call("GET", path, full_content="true")["content"], ensure_ascii=False)
 
+    def task_log_file(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> Path:
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        return folder / f"attempt={attempt}.log"
+
     def log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
@@ -196,24 +200,26 @@ class LocalAirflow:
         return "\n".join(log.read_text(errors="replace").splitlines()[-count:]) if log.exists() else ""
 
     def stop(self) -> None:
-        """Ask every process to end, end those that do not, and wait until none is left."""
-        with signals_held():
-            sessions = [process.pid for process in self._processes.values()]
-            for process in self._processes.values():
-                process.terminate()
-            late = time.monotonic() + SECONDS_TO_STOP
-            while self._processes and time.monotonic() < late:
-                if all(process.poll() is not None for process in self._processes.values()):
-                    break
-                time.sleep(0.1)
-            while left := [pid for session in sessions for pid in members(session)]:
-                for pid in left:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                for process in self._processes.values():
-                    process.poll()
-                time.sleep(0.05)
-            self._processes.clear()
+        """Stop every process, and wait until none is left."""
+        end(list(self._processes.values()))
+        self._processes.clear()
+
+
+def end(processes: Sequence["subprocess.Popen[Any]"]) -> None:
+    """Ask processes that lead sessions to end, end what is left of the sessions, and wait until nothing is."""
+    with signals_held():
+        for process in processes:
+            process.terminate()
+        late = time.monotonic() + SECONDS_TO_STOP
+        while any(process.poll() is None for process in processes) and time.monotonic() < late:
+            time.sleep(0.1)
+        while left := [pid for process in processes for pid in members(process.pid)]:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for process in processes:
+                process.poll()
+            time.sleep(0.05)
 
 
 def members(session: int) -> list[int]:

@@ -1,0 +1,174 @@
+"""The households of a real grocery chain, segmented day by day for eight weeks: what `make demo` runs.
+
+All days but the last five through the command line, the last five through a backfill in a real Airflow. Everything is kept
+under .demo/ in the project's folder, which each demo begins anew.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from airflow_local import DEMO, AirflowError, LocalAirflow, end, end_on_signals, free_port, signals_held
+
+from segmentation import history
+from segmentation.config import load
+
+CONFIG = Path(__file__).resolve().parent / "segmentation.toml"
+DAYS_THROUGH_AIRFLOW = 5
+DAY = timedelta(days=1)
+TASKS = 6
+
+told = Console(stderr=True, highlight=False)
+shown = Console(highlight=False)
+
+
+def main() -> None:
+    began = time.monotonic()
+    end_on_signals()
+    project = load(CONFIG).project
+    assert project.start
+    assert project.end
+    hand_over = project.end - DAYS_THROUGH_AIRFLOW * DAY
+    shutil.rmtree(DEMO, ignore_errors=True)
+    DEMO.mkdir()
+    try:
+        told.print(f"\n[bold]1/3  {project.start} to {hand_over} through the command line[/]")
+        days = ("--from", str(project.start), "--to", str(hand_over))
+        segmentation("backfill", *days, "--workers", "2", show=True)
+        told.print(f"\n[bold]2/3  {hand_over + DAY} to {project.end} through Airflow's own backfill[/]")
+        with LocalAirflow(DEMO / "airflow", CONFIG, free_port(8080)) as airflow:
+            backfill(airflow, hand_over + DAY, project.end)
+        told.print("\n[bold]3/3  The report[/]")
+        segmentation("report", "--out", str(DEMO / "report.html"))
+        show_results(project.end)
+    except (AirflowError, subprocess.CalledProcessError) as error:
+        sys.exit(f"The demo failed: {error}")
+    except KeyboardInterrupt:
+        sys.exit("The demo was stopped; nothing is left running.")
+    told.print(f"Done in {time.monotonic() - began:.0f} s.")
+
+
+def segmentation(*arguments: str, show: bool = False) -> str:
+    """Run the project's command line and return what it prints; or show it, without returning it."""
+    command = [sys.executable, "-c", "from segmentation.cli import main; main()", "--config", str(CONFIG), *arguments]
+    if show:
+        told.print(f"[dim]$ segmentation --config {CONFIG.relative_to(DEMO.parent)} {' '.join(arguments)}[/]")
+    with signals_held():  # a session of its own, as Airflow's processes: its workers end with it
+        process = subprocess.Popen(command, stdout=None if show else subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        printed, _ = process.communicate()
+    finally:
+        end([process])
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, f"segmentation {' '.join(arguments)}")
+    return printed
+
+
+def backfill(airflow: LocalAirflow, first: date, last: date) -> None:
+    """Have Airflow's scheduler segment the days, and wait until the history is settled.
+
+    Raises AirflowError with the end of its log when a task fails.
+    """
+    with bars() as progress:
+        starting = progress.add_task("Airflow is starting", total=None)
+        airflow.wait_until_ready(lambda part: progress.update(starting, description=f"Airflow starts: {part}"))
+        progress.update(starting, description=f"Airflow at {airflow.url}", total=1, completed=1)
+        for dag in ("user_segmentation", "segment_reconcile"):
+            airflow.pause(dag, False)
+        request = {"dag_id": "user_segmentation", "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
+        airflow.call("POST", "/backfills", {**request, "max_active_runs": 2, "reprocess_behavior": "none"})
+        days = DAYS_THROUGH_AIRFLOW
+        segmenting = progress.add_task("tasks", total=days * TASKS)
+        while True:
+            runs = airflow.runs("user_segmentation")
+            states = [
+                task["state"] for run in runs for task in airflow.tasks("user_segmentation", run["dag_run_id"]).values()
+            ]
+            progress.update(segmenting, completed=states.count("success"))
+            check(airflow, "user_segmentation", runs)
+            if [run["state"] for run in runs] == ["success"] * days:
+                break
+            time.sleep(1)
+        settling = progress.add_task("settling stale days", total=None)
+        while True:
+            runs = airflow.runs("segment_reconcile")
+            check(airflow, "segment_reconcile", runs)
+            # The run that the last day's event starts is made a moment after the day is published.
+            if {run["state"] for run in runs} == {"success"} and not history.stale(load(CONFIG)):
+                break
+            time.sleep(1)
+        progress.update(settling, total=1, completed=1)
+
+
+def check(airflow: LocalAirflow, dag: str, runs: list[dict[str, Any]]) -> None:
+    for run in runs:
+        if run["state"] == "failed":
+            tasks = airflow.tasks(dag, run["dag_run_id"])
+            failed = next(name for name, task in tasks.items() if task["state"] == "failed")
+            attempt = tasks[failed]["try_number"]
+            log = airflow.task_log_file(dag, run["dag_run_id"], failed, attempt)
+            lines = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
+            raise AirflowError(f"{dag}'s task {failed} failed; see {log}\n{lines}")
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<32}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=told, disable=not told.is_terminal) as progress:
+        yield progress
+
+
+def show_results(last: date) -> None:
+    week = (str(last - 7 * DAY), str(last))
+    for title, command in (
+        (f"The segments on {last}", ("segments",)),
+        ("The last week", ("migrations", "--from", week[0], "--to", week[1])),
+    ):
+        shown.print(f"\n[bold]{title}[/]")
+        shown.print(segmentation(*command), markup=False)
+    shown.print("[bold]How many moved on each day[/]")
+    shown.print(moves(json.loads(segmentation("history", "--json"))))
+    shown.print(f"Digest   {segmentation('digest').strip()}")
+    shown.print(f"Report   {DEMO / 'report.html'}")
+    shown.print(f"Store    {load(CONFIG).store_path()}")
+    shown.print(
+        "Go on    [bold]make up[/] shows these days in Airflow; `segmentation --help` shows what else can be asked."
+    )
+
+
+def moves(days: list[dict[str, Any]]) -> Table:
+    """A calendar: a row for each week, a column for each weekday."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Week of")
+    for name in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"):
+        table.add_column(name, justify="right")
+    moved = {date.fromisoformat(day["date"]): day["moved"] for day in days}
+    monday = min(moved) - min(moved).weekday() * DAY
+    while monday <= max(moved):
+        table.add_row(str(monday), *(str(moved.get(monday + offset * DAY, "")) for offset in range(7)))
+        monday += 7 * DAY
+    return table
+
+
+if __name__ == "__main__":
+    main()
