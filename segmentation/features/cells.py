@@ -56,7 +56,7 @@ def cells(paths: Sequence[tuple[date, str]], threads: int | None = None) -> dict
         table = collect(day_cells(scan_days(connection, paths)), SCHEMA)
     days = table["day"].to_numpy()
     bounds = {day: np.searchsorted(days, [day_number(day), day_number(day) + 1]) for day, _ in paths}
-    return {day: table.slice(first, end - first).combine_chunks() for day, (first, end) in bounds.items()}
+    return {day: table.slice(first, end - first) for day, (first, end) in bounds.items()}
 
 
 def day_cells(rows: "nw.LazyFrame[Any]") -> "nw.LazyFrame[Any]":

@@ -73,7 +73,7 @@ def scan_days(
     days = ", ".join(str(day_number(day)) for day, _ in paths)
     # file_index: where in the list the file is that a row comes from, from 0; SQL's lists begin with 1.
     query = f"""
-        SELECT *, ([{days}]::BIGINT[])[file_index::BIGINT + 1] AS day
+        SELECT COLUMNS(lambda name: name <> 'day'), ([{days}]::BIGINT[])[file_index::BIGINT + 1] AS day
         FROM read_parquet([{files}], union_by_name = {not same_columns}, hive_partitioning = false)
     """
     try:
@@ -94,7 +94,7 @@ def collect(frame: "nw.LazyFrame[Any]", schema: pa.Schema) -> pa.Table:
         raise StoreError(f"the engine's memory does not suffice ({error}); set {MEMORY} to more than it is") from None
     except duckdb.Error as error:
         raise _unreadable(error) from None
-    return table.select(schema.names).cast(schema)
+    return table.select(schema.names).cast(schema).combine_chunks()
 
 
 def _literal(path: str) -> str:
