@@ -84,7 +84,13 @@ def accept(store: Store, day: date, partition: str, rows: int = 1000) -> None:
         "zero_quantity": 2,
         "zero_amount": 4,
         "returns": 17,
-        "warnings": [{"expectation": "day_volume", "reason": "fewer rows than on this weekday", "observed": 0.19}],
+        "warnings": [
+            {
+                "expectation": "day_volume",
+                "reason": "fewer rows than on this weekday",
+                "observed": {"volume_ratio": 0.19},
+            }
+        ],
     }
     table = AcceptedTable(partition, "", {}, 0, None, None, None, [], quality)
     commits.accept(store, day, AcceptedDay({"orders": table}, "reading"))

@@ -1,11 +1,43 @@
 """The commands that read a history: each one read model, shown as a table or as JSON."""
 
 from datetime import date
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segmentation.cli.app import CHECK, READ, Day, Json, app, day_option, open_history, show
+from segmentation.cli.app import CHECK, READ, Day, Json, app, day_option, open_config, open_history, show
+
+
+class Language(StrEnum):
+    en = "en"
+    zh = "zh"
+
+
+@app.command(rich_help_panel=READ)
+def report(
+    context: typer.Context,
+    day: Day = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; else reports/DATE.html beside the configuration file.")
+    ] = None,
+    lang: Annotated[Language, typer.Option(help="The language of the report.")] = Language.en,
+    as_json: Json = False,
+) -> None:
+    """Write one day's report: a single HTML file that needs no network.
+
+    Segment sizes over time, who moved in the last week and why, what each segment is like, and the quality of the data.
+    """
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+    from segmentation.monitor.report import write_report
+
+    store = open_history(context)
+    day = day or read_models.latest(store.state())
+    path = out or open_config(context).root / "reports" / f"{day}.html"
+    write_report(store, day, path, lang.value)
+    show({"date": day.isoformat(), "path": str(path)}, as_json, tables.report)
 
 
 @app.command(rich_help_panel=READ)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segmentation.monitor.read_models import MEAN, Record, is_move
+from segmentation.monitor.texts import observed
 from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
 
 NOTHING = "–"
@@ -197,7 +198,7 @@ def quality(console: Console, record: Record) -> None:
                 row(f"[dim]accepted with {label}[/]", counts[key])
         lines: list[RenderableType] = [table]
         lines += [
-            f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(str(warning['observed']))}"
+            f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(observed(warning['observed']))}"
             for warning in counts["warnings"]
         ]
         console.print(Group(*lines))

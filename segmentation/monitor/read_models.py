@@ -263,8 +263,8 @@ def is_move(cell: Record) -> bool:
 
 
 def profile(store: Store, day: date) -> list[Record]:
-    """How each segment differs from the whole shop: {feature, unit, shop, segments: {segment_id: mean}}, in the
-    catalogue's order.
+    """How each segment differs from the whole shop: {feature, unit, in_model, shop, segments: {segment_id: mean}}, in
+    the catalogue's order. `in_model`: whether the segments are made of this feature.
 
     Means are over the users for whom the feature is defined; `shop` is the mean over the whole population (where features
     are not kept any more: the mean of the segments' means, weighted by users). Raises SegmentationError if the day is not
@@ -275,12 +275,14 @@ def profile(store: Store, day: date) -> list[Record]:
     everyone = _features(store, published)
     catalogue = _catalogue()
     known = list(catalogue)
+    in_model = store.json(f"{published.folder}/model.json")["features"]
     names = [name.removeprefix(MEAN) for name in rows[0] if name.startswith(MEAN)] if rows else []
     names.sort(key=lambda name: known.index(name) if name in known else len(known))
     return [
         {
             "feature": name,
             "unit": catalogue[name].unit if name in catalogue else "",
+            "in_model": name in in_model,
             "shop": _weighted(rows, name) if everyone is None else pc.mean(everyone[name]).as_py(),
             "segments": {row["segment_id"]: row[MEAN + name] for row in rows},
         }

@@ -1,0 +1,468 @@
+"""The sections of the report: read models → HTML, and the figures that the page's script draws into it."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from segmentation.monitor import charts, palette, read_models
+from segmentation.monitor.markup import Content, Markup, join, tag
+from segmentation.monitor.read_models import Record, is_move
+from segmentation.monitor.texts import NOTHING, Texts, compact, observed, share, signed, whole
+from segmentation.store.store import Store
+from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
+
+ROWS_DAYS = 28
+STRONGEST = 2.0  # a mean this many times the shop's, or one this-th of it, has the full shade
+FAINTEST = 0.15  # of the full shade; below it the ratio is not written out
+
+
+@dataclass
+class Page:
+    """What the sections are written from, and the figures that they ask for on the way."""
+
+    store: Store
+    day: date
+    texts: Texts
+    segments: list[Record]
+    colours: dict[str, str]
+    before: date | None  # the day that the last week is counted from; None on the first day
+    cells: list[Record]  # the migrations from then to now
+    figures: dict[str, charts.Figure] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, store: Store, day: date, texts: Texts) -> "Page":
+        """Raises SegmentationError if the day is not published."""
+        segments = read_models.segments(store, day)
+        colours = palette.colours(read_models.born(store, day))
+        before = read_models.week_before(store.state(), day)
+        cells = read_models.migrations(store, before, day)["cells"] if before else []
+        return cls(store, day, texts, segments, colours, before, cells)
+
+    @property
+    def users(self) -> int:
+        return total(self.segments)
+
+    @property
+    def moves(self) -> list[Record]:
+        return [cell for cell in self.cells if is_move(cell)]
+
+    @property
+    def came(self) -> int:
+        return total(cell for cell in self.cells if cell["from_segment_id"] == NEW)
+
+    @property
+    def left(self) -> int:
+        return total(cell for cell in self.cells if cell["to_segment_id"] == LAPSED)
+
+    @property
+    def stayers(self) -> int:
+        """Users who were there on both days, wherever they were."""
+        return total(self.cells) - self.came - self.left
+
+    @property
+    def share_moved(self) -> str:
+        return share(total(self.moves) / self.stayers) if self.stayers else NOTHING
+
+    @property
+    def span(self) -> dict[str, str]:
+        """Both days of the span, for a text."""
+        return {"first": self.texts.day(self.before or self.day), "last": self.texts.day(self.day)}
+
+    def figure(self, name: str, figure: charts.Figure, description: str, height: int) -> Markup:
+        """The place of a chart, described for those who cannot see it; `height` in pixels."""
+        self.figures[name] = figure
+        return tag("div", class_="chart", id=name, role="img", aria_label=description, style=f"--height: {height}px")
+
+    def named(self, segment_id: str) -> Markup:
+        """A segment's (or state's) name with its colour; the style cuts it where there is no room, the title is whole."""
+        if segment_id in (NEW, LAPSED):
+            name, title = self.texts(f"states.{segment_id}"), self.texts(f"states.{segment_id}_text")
+        else:
+            name = title = segment_id
+        colour = self.colours.get(segment_id, "var(--outside)")
+        return tag(
+            "span", tag("i", class_="dot", style=f"--colour: {colour}"), tag("b", name), class_="name", title=title
+        )
+
+
+def total(records: Iterable[Record], key: str = "users") -> int:
+    return sum(record[key] for record in records)
+
+
+def decision(page: Page) -> str:
+    """The day's decision in the page's language; in its own words where it is of a kind that there are none for."""
+    record = read_models.decision(page.store, page.day)
+    if record["decision"] not in ("baseline", "hold"):
+        return str(record["sentence"])
+    evidence = record["evidence"]
+    places = {"users": whole(evidence["users"]), "segments": whole(evidence["segments"])}
+    if record["decision"] == "baseline":
+        return page.texts("decision.baseline", **places)
+    return page.texts("decision.hold", born=page.texts.day(date.fromisoformat(evidence["model_born"])), **places)
+
+
+def headline(page: Page) -> Markup:
+    texts = page.texts
+    if page.before:
+        days = (page.day - page.before).days
+        since = texts("headline.since_yesterday") if days == 1 else texts("headline.since", days=whole(days))
+        causes = _cause_bar({cause: total(page.moves, cause) for cause in CAUSES})
+        tiles = [
+            _tile(texts("headline.users"), whole(page.users), f"{signed(page.came - page.left)} {since}"),
+            _tile(texts("headline.moved"), whole(total(page.moves)), f"{page.share_moved} {since}", causes),
+            _tile(texts("headline.came_left"), f"{signed(page.came)} / {signed(-page.left)}", since),
+        ]
+    else:
+        none = texts("headline.none_yet")
+        tiles = [
+            _tile(texts("headline.users"), whole(page.users), texts("headline.first_day")),
+            _tile(texts("headline.moved"), NOTHING, none),
+            _tile(texts("headline.came_left"), NOTHING, none),
+        ]
+    largest = texts("headline.largest", share=share(page.segments[0]["share"]))
+    tiles.append(_tile(texts("headline.segments"), whole(len(page.segments)), largest))
+    revenues = [row["revenue"] for row in page.segments]
+    if None not in revenues:
+        per_user = texts("headline.per_user", value=compact(sum(revenues) / page.users if page.users else None))
+        tiles.append(_tile(texts("headline.revenue"), compact(sum(revenues)), per_user))
+    tables = list(read_models.quality(page.store, page.day)["tables"].values())
+    read, quarantined = total(tables, "rows"), total(tables, "quarantined")
+    part = share(quarantined / read) if read else NOTHING
+    below = texts("headline.quarantined", count=whole(quarantined), share=part)
+    tiles.append(_tile(texts("headline.rows"), whole(read), below))
+    return tag("dl", tiles, class_="tiles")
+
+
+def _tile(label: str, value: str, below: str, between: Content = None) -> Markup:
+    return tag("div", tag("dt", label), tag("dd", tag("b", value), between, tag("small", below)), class_="tile")
+
+
+def sizes(page: Page) -> Markup:
+    texts = page.texts
+    records = read_models.sizes(page.store, page.day)
+    days = sorted({record["date"] for record in records})
+    first, last = (texts.day(date.fromisoformat(day)) for day in (days[0], days[-1]))
+    height = 340 if len(days) > 1 else 60 + 34 * len(page.segments)
+    figure = charts.sizes(records, page.colours, texts)
+    legend = [
+        tag("li", page.named(row["segment_id"]), tag("span", whole(row["users"])), tag("small", share(row["share"])))
+        for row in page.segments
+    ]
+    return join(
+        [
+            _lead(texts("sizes.lead" if len(days) > 1 else "sizes.lead_first")),
+            tag(
+                "div",
+                page.figure("chart-sizes", figure, texts("sizes.chart", first=first, last=last), height),
+                tag("ul", legend, class_="legend"),
+                class_="card",
+            ),
+        ]
+    )
+
+
+def migrations(page: Page) -> Markup:
+    texts = page.texts
+    if page.before is None:
+        return join([_empty(texts("migrations.first_day")), _meaning(texts)])
+    if not charts.changed(page.cells):
+        return join([_lead(texts("migrations.nobody", **page.span)), _matrix_card(page), _meaning(texts)])
+    moved = total(page.moves)
+    causes = [
+        texts("migrations.cause_share", cause=texts(f"causes.{cause}"), share=share(total(page.moves, cause) / moved))
+        for cause in CAUSES
+        if total(page.moves, cause)
+    ]
+    lead = texts(
+        "migrations.lead",
+        moved=whole(moved),
+        stayers=whole(page.stayers),
+        share=page.share_moved,
+        causes=", ".join(causes) or NOTHING,
+        came=whole(page.came),
+        left=whole(page.left),
+        **page.span,
+    )
+    figure = charts.flows(page.cells, page.colours, texts)
+    flows = _card(
+        texts("migrations.flows"),
+        texts("migrations.flows_note"),
+        _keys(texts, "causes", CAUSES),
+        tag("div", tag("span", page.span["first"]), tag("span", page.span["last"]), class_="ends"),
+        page.figure("chart-flows", figure, lead, charts.flows_height(page.cells)),
+    )
+    return join([_lead(lead), flows, _matrix_card(page), _meaning(texts)])
+
+
+def _meaning(texts: Texts) -> Markup:
+    terms = [
+        tag(
+            "div",
+            tag("dt", _swatch(cause), texts(f"causes.{cause}")),
+            tag("dd", texts(f"causes.{cause}_text")),
+        )
+        for cause in CAUSES
+    ]
+    return tag("div", tag("h3", texts("causes.title")), tag("dl", terms), class_="meaning")
+
+
+def _matrix_card(page: Page) -> Markup:
+    texts = page.texts
+    return _card(texts("migrations.matrix"), texts("migrations.matrix_note", **page.span), _matrix(page))
+
+
+def _matrix(page: Page) -> Markup:
+    """Users by segment on both days: shaded by share of the row, causes as a bar below the number, sums at the edges."""
+    texts = page.texts
+    table: dict[str, dict[str, Record]] = defaultdict(dict)
+    for cell in page.cells:
+        table[cell["from_segment_id"]][cell["to_segment_id"]] = cell
+    size = {row["segment_id"]: position for position, row in enumerate(page.segments)}
+    outside = {NEW: 1, LAPSED: 1}  # last
+
+    def place(name: str) -> tuple[int, int, str]:
+        return outside.get(name, 0), size.get(name, len(size)), name
+
+    rows = sorted(table, key=place)
+    columns = sorted({cell["to_segment_id"] for cell in page.cells}, key=place)
+    body = [
+        tag(
+            "tr",
+            tag("th", page.named(row), scope="row"),
+            [_matrix_cell(texts, table[row].get(column), row, column) for column in columns],
+            tag("td", whole(total(table[row].values())), class_="total"),
+        )
+        for row in rows
+    ]
+    sums = [total(table[row][column] for row in rows if column in table[row]) for column in columns]
+    return _scrolled(
+        "matrix",
+        texts("migrations.matrix"),
+        [
+            tag("th", texts("migrations.from_to"), scope="col"),
+            [tag("th", page.named(column), scope="col") for column in columns],
+            tag("th", texts("migrations.total"), scope="col", class_="total"),
+        ],
+        body,
+        tag(
+            "tr",
+            tag("th", texts("migrations.total"), scope="row"),
+            [tag("td", whole(users)) for users in sums],
+            tag("td", whole(total(page.cells)), class_="total"),
+        ),
+    )
+
+
+def _matrix_cell(texts: Texts, cell: Record | None, row: str, column: str) -> Markup:
+    if cell is None:
+        return tag("td", "·", class_="none")
+    users = whole(cell["users"])
+    places = {"users": users, "origin": row, "target": column, "share": share(cell["share_of_from"])}
+    if row == column:
+        return tag("td", users, class_="stayed", title=texts("migrations.cell_stayed", **places))
+    causes = [
+        texts("migrations.cause_count", count=whole(cell[cause]), cause=texts(f"causes.{cause}"))
+        for cause in CAUSES
+        if cell[cause]
+    ]
+    # The square root, so that a small share is seen beside a large one. Of those who came, shares say nothing.
+    heat = 0 if row == NEW else math.sqrt(cell["share_of_from"])
+    return tag(
+        "td",
+        users,
+        _cause_bar({cause: cell[cause] for cause in CAUSES}),
+        style=f"--heat: {heat:.2f}",
+        title=texts("migrations.cell", causes=", ".join(causes), **places),
+    )
+
+
+def moves(page: Page) -> Markup:
+    texts = page.texts
+    records = read_models.moves(page.store, page.day)
+    if not records:
+        return _empty(texts("moves.empty"))
+    moved = page.figure("chart-moved", charts.moved(records, texts), texts("moves.moved_chart"), 240)
+    came_left = page.figure(
+        "chart-came-left", charts.came_and_left(records, texts), texts("moves.came_left_chart"), 240
+    )
+    return tag(
+        "div",
+        _card(texts("moves.moved"), None, _keys(texts, "causes", CAUSES), moved),
+        _card(texts("moves.came_left"), None, _keys(texts, "moves", ("came", "left")), came_left),
+        class_="pair",
+    )
+
+
+def profile(page: Page) -> Markup:
+    texts = page.texts
+    records = read_models.profile(page.store, page.day)
+    order = [row["segment_id"] for row in page.segments]
+    revenues = [row["revenue"] for row in page.segments]
+    body = [
+        _profile_row(texts("profile.users"), whole(page.users), [whole(row["users"]) for row in page.segments]),
+        _profile_row(texts("profile.share"), share(1.0), [_bar(row["share"]) for row in page.segments]),
+    ]
+    if None not in revenues and sum(revenues) > 0:
+        parts = [_bar(revenue / sum(revenues)) for revenue in revenues]
+        body.append(_profile_row(texts("profile.revenue"), share(1.0), parts))
+    body += [_feature_row(texts, record, order) for record in records]
+    lead = texts("profile.lead", more=texts("profile.more"), less=texts("profile.less"))
+    in_model = texts("profile.in_model_note") if any(record["in_model"] for record in records) else None
+    table = _scrolled(
+        "profile",
+        texts("profile.caption", date=texts.day(page.day)),
+        [
+            tag("th", texts("profile.feature"), scope="col"),
+            tag("th", texts("profile.shop"), scope="col", class_="shop"),
+            [tag("th", page.named(segment_id), scope="col") for segment_id in order],
+        ],
+        body,
+    )
+    note = tag("p", tag("i", "●", class_="in-model"), " ", in_model, class_="note") if in_model else None
+    return join([_lead(lead), tag("div", table, note, class_="card")])
+
+
+def _profile_row(label: str, shop: str, cells: Sequence[Content]) -> Markup:
+    inner = [tag("td", cell) for cell in cells]
+    return tag("tr", tag("th", label, scope="row"), tag("td", shop, class_="shop"), inner, class_="size")
+
+
+def _feature_row(texts: Texts, record: Record, order: Sequence[str]) -> Markup:
+    unit = record["unit"]
+    mark = tag("i", "●", class_="in-model", title=texts("profile.in_model")) if record["in_model"] else None
+    cells = [_compared(texts, unit, record["shop"], record["segments"][segment_id]) for segment_id in order]
+    return tag(
+        "tr",
+        tag(
+            "th",
+            texts.known("features", record["feature"]),
+            " ",
+            mark,
+            tag("small", texts.known("units", unit)),
+            scope="row",
+        ),
+        tag("td", _in_unit(record["shop"], unit), class_="shop"),
+        cells,
+    )
+
+
+def _in_unit(value: float | None, unit: str) -> str:
+    return share(value) if unit.startswith("share") else compact(value)
+
+
+def _compared(texts: Texts, unit: str, shop: float | None, value: float | None) -> Markup:
+    """A cell of the profile: the mean, shaded by its ratio to the shop's where both are above 0."""
+    shown = _in_unit(value, unit)
+    if value is None or shop is None or value <= 0 or shop <= 0:
+        return tag("td", shown)
+    ratio = value / shop
+    strength = min(abs(math.log(ratio)) / math.log(STRONGEST), 1)
+    return tag(
+        "td",
+        shown,
+        tag("small", f"×{ratio:.2f}") if strength >= FAINTEST else None,
+        class_="more" if ratio > 1 else "less",
+        style=f"--heat: {strength:.2f}",
+        title=texts("profile.per_shop", ratio=f"{ratio:.2f}"),
+    )
+
+
+def quality(page: Page) -> Markup:
+    texts = page.texts
+    tables = read_models.quality(page.store, page.day)["tables"]
+    cards = [_quality_card(page, name, counts) for name, counts in tables.items()]
+    records = read_models.rows_per_day(page.store, page.day, ROWS_DAYS)
+    description = texts("quality.chart", days=whole(ROWS_DAYS))
+    figure = page.figure("chart-rows", charts.rows(records, texts), description, 240)
+    cards.append(
+        _card(texts("quality.chart_title"), None, _keys(texts, "quality", ("accepted", "quarantined")), figure)
+    )
+    return join([_lead(texts("quality.lead")), tag("div", cards, class_="pair")])
+
+
+def _quality_card(page: Page, name: str, counts: Record) -> Markup:
+    texts = page.texts
+
+    def row(label: str, count: int, kind: str | None = None) -> Markup:
+        part = share(count / counts["rows"]) if counts["rows"] else NOTHING
+        return tag("tr", tag("th", label, scope="row"), tag("td", whole(count)), tag("td", part), class_=kind)
+
+    reasons = sorted(counts["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))
+    body = [
+        row(texts("quality.read"), counts["rows"]),
+        row(texts("quality.accepted"), counts["accepted"]),
+        row(texts("quality.quarantined"), counts["quarantined"]),
+        [row(reason, count, "detail") for reason, count in reasons if count],
+        [
+            row(texts(f"quality.{key}"), counts[key], "aside")
+            for key in ("returns", "zero_quantity", "zero_amount")
+            if counts[key]
+        ],
+    ]
+    heads = [tag("th", texts(f"quality.{key}"), scope="col") for key in ("rows", "count", "share")]
+    table = tag(
+        "table",
+        tag("caption", texts("quality.caption", table=name, date=texts.day(page.day))),
+        tag("thead", tag("tr", heads)),
+        tag("tbody", body),
+        class_="quality",
+    )
+    return tag("div", table, _warnings(texts, counts["warnings"]), class_="card")
+
+
+def _warnings(texts: Texts, warnings: Sequence[dict[str, Any]]) -> Markup:
+    if not warnings:
+        return tag("p", texts("quality.no_warnings"), class_="note")
+    items = [
+        tag("li", texts("quality.warning", reason=warning["reason"], observed=observed(warning["observed"])))
+        for warning in warnings
+    ]
+    return tag("div", tag("h4", texts("quality.warnings")), tag("ul", items), class_="warnings")
+
+
+def _lead(text: str) -> Markup:
+    return tag("p", text, class_="lead")
+
+
+def _empty(text: str) -> Markup:
+    return tag("p", text, class_="empty")
+
+
+def _card(title: str, note: str | None, *content: Content) -> Markup:
+    return tag("div", tag("h3", title), tag("p", note, class_="note") if note else None, content, class_="card")
+
+
+def _scrolled(name: str, caption: str, head: Content, body: Content, foot: Content = None) -> Markup:
+    """A table that scrolls by itself in a narrow window; its caption is for those who hear the page."""
+    table = tag(
+        "table",
+        tag("caption", caption, class_="visually-hidden"),
+        tag("thead", tag("tr", head)),
+        tag("tbody", body),
+        tag("tfoot", foot) if foot else None,
+        class_=name,
+    )
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def _keys(texts: Texts, section: str, names: Iterable[str]) -> Markup:
+    items = [tag("li", _swatch(name), texts(f"{section}.{name}")) for name in names]
+    return tag("ul", items, class_="keys", aria_hidden="true")
+
+
+def _swatch(name: str) -> Markup:
+    return tag("i", class_=f"swatch {name}")
+
+
+def _cause_bar(counts: dict[str, int]) -> Markup | None:
+    """A bar of the causes' shares; it says nothing that is not in a text beside it."""
+    parts = [tag("i", class_=cause, style=f"--part: {count}") for cause, count in counts.items() if count]
+    return tag("span", parts, class_="causes", aria_hidden="true") if parts else None
+
+
+def _bar(part: float) -> Markup:
+    bar = tag("span", tag("i", style=f"--part: {max(part, 0):.3f}"), class_="bar", aria_hidden="true")
+    return join([share(part), bar])

@@ -1,0 +1,81 @@
+"""The words of the report, one TOML file per language, and how the language writes numbers and dates."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from segmentation.errors import ConfigError
+
+LANGUAGES = ("en", "zh")
+NOTHING = "–"
+MINUS = "−"
+
+
+class Texts:
+    """`texts("headline.users_since", change="+3")` is the text of that key with its places filled."""
+
+    def __init__(self, lang: str) -> None:
+        """Raises ConfigError for a language that there is no file of."""
+        if lang not in LANGUAGES:
+            raise ConfigError(f"there are no texts in {lang!r}; the languages are {', '.join(LANGUAGES)}")
+        self.lang = lang
+        self._entries = _entries(lang)
+
+    def __call__(self, key: str, **places: str) -> str:
+        return str(self._entries[key]).format(**places)
+
+    def known(self, section: str, name: str) -> str:
+        """The text for a name that software made (a feature, a unit); the name itself if there is none."""
+        key = f"{section}.{name}"
+        return self(key) if key in self._entries else name.replace("_", " ")
+
+    def day(self, day: date, form: str = "short") -> str:
+        months, weekdays = self._entries["date.months"], self._entries["date.weekdays"]
+        places = {"day": str(day.day), "month": months[day.month - 1], "year": str(day.year)}
+        return self(f"date.{form}", weekday=weekdays[day.weekday()], **places)
+
+
+@cache
+def _entries(lang: str) -> Mapping[str, Any]:
+    document = tomllib.loads(files("segmentation.monitor").joinpath(f"texts.{lang}.toml").read_text(encoding="utf-8"))
+    return {f"{section}.{key}": value for section, keys in document.items() for key, value in keys.items()}
+
+
+def whole(value: float | None) -> str:
+    """1234 → 1,234."""
+    return NOTHING if value is None else f"{value:,.0f}".replace("-", MINUS)
+
+
+def signed(value: float) -> str:
+    """12 → +12, −12 → −12, 0 → ±0."""
+    return f"{value:+,.0f}".replace("-", MINUS) if value else "±0"
+
+
+def share(value: float | None) -> str:
+    """0.0512 → 5.1%."""
+    return NOTHING if value is None else f"{value:.1%}"
+
+
+def compact(value: float | None) -> str:
+    """Three significant figures or all before the point, for a table cell: 0.0347, 3.47, 34.7, 3,472; from a million 3.47M."""
+    if value is None:
+        return NOTHING
+    size = abs(value)
+    if size >= 1_000_000_000:
+        text = f"{value / 1_000_000_000:,.2f}G"
+    elif size >= 1_000_000:
+        text = f"{value / 1_000_000:,.2f}M"
+    else:
+        text = f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
+    return text.replace("-", MINUS)
+
+
+def observed(figures: dict[str, Any]) -> str:
+    """What a warning saw: its figures by name."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {compact(value) if isinstance(value, int | float) else value}"
+        for name, value in figures.items()
+    )
