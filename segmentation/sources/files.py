@@ -139,9 +139,9 @@ def quoted(text: object) -> str:
 class CsvRecords:
     """The records of a CSV file, as tables of text, about 50,000 at a time.
 
-    `columns`: the canonical columns that the file has. Each table has `row` (number of the record, from 1; blank lines do
-    not count), `reason` and `line` (of a malformed line, else null) and the columns (empty text is null); its rows are in
-    no order.
+    `columns`: the canonical columns that the file has; `schema`: that of the tables. Each table has `row` (number of the
+    record, from 1; blank lines do not count), `reason` and `line` (of a malformed line, else null) and the columns (empty
+    text is null); its rows are in no order.
 
     Raises DataContractError when the file is empty, not text in its encoding, or lacks a column that the mapping names.
     """
@@ -154,6 +154,8 @@ class CsvRecords:
         self._width = len(fields)
         self._places = resolve(file.name, fields, columns)
         self.columns = tuple(self._places)
+        texts = [pa.field(name, pa.string()) for name in ("reason", "line", *self.columns)]
+        self.schema = pa.schema([pa.field("row", pa.int64()), *texts])
         # A whole record in one line: every field is without quotes, or quoted from end to end.
         value = rf"(?:[^\"{re.escape(self._delimiter)}\r\n]*|\"(?:[^\"\r\n]|\"\")*\")"
         self._whole = re.compile(rf"{value}(?:{re.escape(self._delimiter)}{value})*[\r\n]*").fullmatch
@@ -208,13 +210,11 @@ class CsvRecords:
         return [], reason
 
     def _table(self, chunk: "_Chunk") -> pa.Table:
-        text = [pa.field(name, pa.string()) for name in ("reason", "line", *self.columns)]
-        schema = pa.schema([pa.field("row", pa.int64()), *text])
-        tables = [schema.empty_table()]
+        tables = [self.schema.empty_table()]
         if chunk.lines:
             tables.append(self._parse(chunk))
         for names, rows in ((("row", *self.columns), chunk.odd), (("row", "reason", "line"), chunk.malformed)):
-            part = [schema.field(name) for name in names]
+            part = [self.schema.field(name) for name in names]
             values = zip(*rows, strict=True) if rows else [[]] * len(part)
             arrays = [pa.array(column, kind.type) for column, kind in zip(values, part, strict=True)]
             tables.append(pa.Table.from_arrays(arrays, schema=pa.schema(part)))

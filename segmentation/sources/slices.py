@@ -227,23 +227,38 @@ def _read(objects: Objects, file: SourceFile, sha256: str, recipe: Recipe, table
 
 
 def _load_csv(session: duckdb.DuckDBPyConnection, records: CsvRecords) -> tuple[str, ...]:
-    """Make the table `record`: row, local and instant (of which at most one is known), reason, line, columns as text."""
-    text = "trim(ordered_at)"
-    query = f"""
-        SELECT row, {_local_text(text)} AS local, {_instant_text(text)} AS instant, reason, line, {", ".join(records.columns)}
-        FROM chunk"""
-    for number, chunk in enumerate(records):
-        session.register("chunk", chunk)
-        session.execute(f"CREATE TEMP TABLE record AS {query}" if number == 0 else f"INSERT INTO record {query}")
+    """Make the table `record`: row, reason, line, columns as text, local and instant (of which at most one is known)."""
+    failures: list[DataContractError] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for table in records:
+                yield from table.combine_chunks().to_batches()
+        except DataContractError as error:  # the engine would make another one of it
+            failures.append(error)
+            raise
+
+    session.register("records", pa.RecordBatchReader.from_batches(records.schema, batches()))
+    try:
+        session.execute(f"CREATE TEMP TABLE record AS {_times_in_text('records')}")
+    except duckdb.Error:
+        if failures:
+            raise failures[0] from None
+        raise
     return records.columns
 
 
-def _local_text(text: str) -> str:
-    return f"CASE WHEN regexp_full_match({text}, '{NAIVE}') THEN TRY_CAST({text} AS TIMESTAMP) END"
-
-
-def _instant_text(text: str) -> str:
-    return f"CASE WHEN regexp_full_match({text}, '{WITH_OFFSET}') THEN TRY_CAST({text} AS TIMESTAMPTZ) END"
+def _times_in_text(rows: str) -> str:
+    """A query that adds to the rows the time in the text `ordered_at`: `local` if it has no offset, else `instant`."""
+    return f"""
+        SELECT * EXCLUDE time_text, CASE
+            WHEN local IS NULL AND regexp_full_match(time_text, '{WITH_OFFSET}') THEN TRY_CAST(time_text AS TIMESTAMPTZ)
+        END AS instant
+        FROM (
+            SELECT *, trim(ordered_at) AS time_text,
+                CASE WHEN regexp_full_match(time_text, '{NAIVE}') THEN TRY_CAST(time_text AS TIMESTAMP) END AS local
+            FROM {rows}
+        )"""
 
 
 def _load_typed(session: duckdb.DuckDBPyConnection, name: str, query: str, columns: Sequence[str]) -> None:
@@ -257,22 +272,19 @@ def _load_typed(session: duckdb.DuckDBPyConnection, name: str, query: str, colum
         if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "BLOB")):
             raise DataContractError(f"{name}: the column for {column} holds {kind}; map one of plain values to it")
     kind = kinds["ordered_at"]
-    local, instant = "NULL::TIMESTAMP", "NULL::TIMESTAMPTZ"
+    texts = ", ".join(f"{_text(column, kinds[column])} AS {column}" for column in columns)
+    rows = f"(SELECT row, NULL::VARCHAR AS reason, NULL::VARCHAR AS line, {texts}{{}} FROM ({query}))"
     if kind == "VARCHAR":
-        local, instant = _local_text("trim(ordered_at)"), _instant_text("trim(ordered_at)")
+        timed = _times_in_text(rows.format(""))
     elif kind == "TIMESTAMP WITH TIME ZONE":
-        instant = "ordered_at"
+        timed = "FROM " + rows.format(", NULL::TIMESTAMP AS local, ordered_at AS instant")
     elif kind == "DATE" or kind.startswith("TIMESTAMP"):
-        local = "ordered_at::TIMESTAMP"
+        timed = "FROM " + rows.format(", ordered_at::TIMESTAMP AS local, NULL::TIMESTAMPTZ AS instant")
     else:
         raise DataContractError(
             f"{name}: the column for ordered_at holds {kind}; it must hold text, dates or timestamps"
         )
-    texts = ", ".join(f"{_text(column, kinds[column])} AS {column}" for column in columns)
-    session.execute(
-        f"CREATE TEMP TABLE record AS SELECT row, {local} AS local, {instant} AS instant, "
-        f"NULL::VARCHAR AS reason, NULL::VARCHAR AS line, {texts} FROM ({query})"
-    )
+    session.execute(f"CREATE TEMP TABLE record AS {timed}")
 
 
 def _text(column: str, kind: str) -> str:
