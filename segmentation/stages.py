@@ -6,6 +6,7 @@ is not made twice.
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,11 @@ def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: dat
     return window_sums(paths, as_of, known_until, recipe.features)
 
 
+def _features(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, recipe: Recipe) -> pa.Table:
+    sums = _sums(store, inputs, as_of, known_until, recipe)
+    return values(sums, as_of, recipe.features, frozenset(inputs["columns"]))
+
+
 def _parent(store: Store, folder: str, day: date) -> tracking.Parent:
     return tracking.Parent.of(day, store.objects.table(f"{folder}/memberships.parquet"))
 
@@ -256,7 +262,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
         events = dict.fromkeys(model.ids, "born")
     else:
         parent = _parent(store, inputs["parent_folder"], date.fromisoformat(inputs["derivation"]["parent"][0]))
-        idle = values(_sums(store, inputs, day, parent.day, recipe), day, recipe.features, frozenset(inputs["columns"]))
+        idle = partial(_features, store, inputs, day, parent.day, recipe)
         causes = HadTheyDoneNothing(users, idle, fit, model.ids)
         known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
         members = tracking.follow(day, users, today, parent, recipe.adjustment, known, causes)

@@ -24,15 +24,10 @@ def baseline(
         "segments": len(fit.centres),
         "users_per_centre": [int(count) for count in counts],
     }
-    fewer = (
-        f" ({clustering.segments} were asked, but there are no more different users)"
-        if len(fit.centres) < clustering.segments
-        else ""
-    )
-    sentence = (
-        f"First day of the history: {len(fit.centres)} segments were founded on {features.num_rows:,} users{fewer}, by "
-        f"{', '.join(name.replace('_', ' ') for name in model_features)}."
-    )
+    names = ", ".join(name.replace("_", " ") for name in model_features)
+    sentence = f"First day of the history: {len(fit.centres)} segments were founded on {features.num_rows:,} users, by {names}."
+    if len(fit.centres) != clustering.segments:
+        sentence += f" {clustering.segments} were asked for, but there are no more users who differ."
     return fit, {"date": day.isoformat(), "decision": "baseline", "evidence": evidence, "sentence": sentence}
 
 

@@ -1,6 +1,6 @@
 """Why a user's nearest segment changed: what the user did, or only that time went by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,15 +21,18 @@ class HadTheyDoneNothing:
     """
 
     users: pa.Array
-    features: pa.Table  # as of today, from rows up to the parent's day: user_id and the model's features
+    features: Callable[[], pa.Table]  # as of today, from rows up to the parent's day; asked for only if anyone crossed
     fit: Fit
     ids: Sequence[str]
 
     def __call__(self, crossed: npt.NDArray[np.bool_], published: Codes, nearest: Codes) -> npt.NDArray[np.str_]:
         """The causes of the users of the mask, in order; codes count segment ids in ascending order."""
-        place = pc.index_in(self.users.filter(pa.array(crossed)), value_set=self.features["user_id"].combine_chunks())
+        if not crossed.any():
+            return np.array([], dtype="<U9")
+        features = self.features()
+        place = pc.index_in(self.users.filter(pa.array(crossed)), value_set=features["user_id"].combine_chunks())
         there = np.asarray(place.is_valid().to_numpy(zero_copy_only=False))
-        idle = Assignment.of(self.ids, self.fit.distances(self.features.take(place.drop_null())))
+        idle = Assignment.of(self.ids, self.fit.distances(features.take(place.drop_null())))
         causes = np.full(len(there), "behaviour")
         ageing = idle.nearest(published[crossed][there]) == nearest[crossed][there]
         causes[np.flatnonzero(there)[ageing]] = "ageing"

@@ -14,7 +14,14 @@ import pytest
 from faults import Killed, kill_at
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from shop import FIRST, random_shop, shop_config
 
 from segmentation import history
@@ -67,7 +74,9 @@ class History(RuleBasedStateMachine):
         day = FIRST + timedelta(days=offset)
         self.attempt(death, [day], lambda: history.run(self.config(), day))
 
-    @rule(offset=offsets, length=st.integers(1, 4), order=st.sampled_from(["forward", "backward", "random"]), death=deaths)
+    @rule(
+        offset=offsets, length=st.integers(1, 4), order=st.sampled_from(["forward", "backward", "random"]), death=deaths
+    )
     def backfill(self, offset: int, length: int, order: history.Order, death: tuple[int, str] | None) -> None:
         first = FIRST + timedelta(days=offset)
         last = first + timedelta(days=length - 1)
@@ -170,7 +179,14 @@ def check(examples: int) -> None:
 def test_random_histories_with_faults_equal_a_clean_forward_run() -> None:
     HAPPENED.clear()
     check(25)
-    needed = ["a gap longer than the look-back", "a quiet day", "reactivated", "a late row", "a corrected file", "several recipes"]
+    needed = [
+        "a gap longer than the look-back",
+        "a quiet day",
+        "reactivated",
+        "a late row",
+        "a corrected file",
+        "several recipes",
+    ]
     assert {what: HAPPENED[what] for what in [*needed, "killed", "moved", "lapsed"] if not HAPPENED[what]} == {}
 
 

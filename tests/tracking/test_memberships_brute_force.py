@@ -122,7 +122,7 @@ def real_history(ids: list[str], rule: Rule, days: list[Day]) -> Iterator[tuple[
                 {"user_id": pa.array(had, pa.string())}
                 | {name: pa.array([at.idle[user][name] for user in had], pa.float64()) for name in ids}
             )
-            causes = HadTheyDoneNothing(users, idle, GivenDistances(ids), ids)  # type: ignore[arg-type]
+            causes = HadTheyDoneNothing(users, lambda idle=idle: idle, GivenDistances(ids), ids)  # type: ignore[arg-type]
             seen = np.array([at.first_seen[user] <= parent.day for user in users.to_pylist()], dtype=bool)
             members = tracking.follow(at.day, users, today, parent, adjustment, seen, causes)
         yield at, members, parent.memberships if parent else None
