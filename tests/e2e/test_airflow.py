@@ -29,6 +29,8 @@ DAY = timedelta(days=1)
 DAYS, WINDOW = 30, 7
 SETTLE_SECONDS = 20
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 @dataclass(frozen=True)
 class Shop:
@@ -89,7 +91,7 @@ def published(config: Path) -> Counter[date]:
     return Counter(date.fromisoformat(record["date"]) for record in records if record["kind"] == "publish")
 
 
-def wait_for(what: str, find: Callable[[], T], seconds: float = 150) -> T:
+def wait_for(what: str, find: Callable[[], T], seconds: float = 300) -> T:
     """What `find` returns, once that is true. Fails after the given seconds."""
     late = time.monotonic() + seconds
     while not (found := find()):
@@ -149,7 +151,7 @@ def backfill(airflow: LocalAirflow, first: date, last: date, **options: Any) -> 
     wait_for(
         f"the backfill of {first} to {last}",
         lambda: airflow.call("GET", f"/backfills/{number}")["completed_at"],
-        60 + 30 * days,
+        120 + 60 * days,
     )
 
 
@@ -161,7 +163,7 @@ def settled(airflow: LocalAirflow, config: Path) -> None:
         runs = airflow.runs(RECONCILE)
         return {run["state"] for run in runs} == {"success"} and {day["status"] for day in days} == {"current"}
 
-    wait_for("segment_reconcile", quiet, 240)
+    wait_for("segment_reconcile", quiet, 600)
 
 
 @pytest.fixture(scope="module")
