@@ -1,25 +1,111 @@
 """The commands that add to the history: run, backfill, reconcile."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+import typer
 
-from segmentation import history
+from segmentation.cli.app import BUILD, Json, app, day_option, open_config, show
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from segmentation.history import Progress
+
+
+class Order(StrEnum):
+    forward = "forward"
+    backward = "backward"
+    random = "random"
+
+
+@app.command(rich_help_panel=BUILD)
+def run(
+    context: typer.Context,
+    day: Annotated[date, day_option("--date", "The day to segment, YYYY-MM-DD.")],
+    as_json: Json = False,
+) -> None:
+    """Segment the users as of one day: read, check, build features, assign, compare, publish.
+
+    Safe to repeat: what is there already is not made twice, and a day whose rows have changed is published anew.
+    """
+    from segmentation import history
+    from segmentation.cli import tables
+
+    config = open_config(context)
+    result = history.run(config, day)
+    tell(result["warnings"])
+    show({**result, "stale": [other.isoformat() for other in history.stale(config)]}, as_json, tables.published)
+
+
+@app.command(rich_help_panel=BUILD)
+def backfill(
+    context: typer.Context,
+    first: Annotated[date, day_option("--from", "The first day, YYYY-MM-DD.")],
+    last: Annotated[date, day_option("--to", "The last day, YYYY-MM-DD.")],
+    order: Annotated[
+        Order, typer.Option(help="In which order days are prepared; the result does not depend on it.")
+    ] = Order.forward,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes prepare days side by side.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Segment the users as of every day of a span: days are prepared side by side, then derived once in date order."""
+    from rich.console import Console
+
+    from segmentation import history
+    from segmentation.cli import tables
+    from segmentation.errors import ConfigError
+
+    if last < first:
+        raise ConfigError(f"--to {last} is before --from {first}: give the earlier day to --from")
+    config = open_config(context)
+    with progress_bars(Console(stderr=True)) as progress:
+        result = history.backfill(config, first, last, order.value, workers, progress)
+    tell([f"{day} has no rows and was skipped" for day in result["skipped"]] + result["warnings"])
+    show({**result, "stale": [other.isoformat() for other in history.stale(config)]}, as_json, tables.backfilled)
+
+
+@app.command(rich_help_panel=BUILD)
+def reconcile(context: typer.Context, as_json: Json = False) -> None:
+    """Derive again, in date order, the days that became stale: a gap was filled, rows changed or came late."""
+    from rich.console import Console
+
+    from segmentation import history
+    from segmentation.cli import tables
+
+    config = open_config(context)
+    with progress_bars(Console(stderr=True)) as progress:
+        done = history.reconcile(config, progress)
+    show({"reconciled": done}, as_json, tables.reconciled)
+
+
+def tell(messages: list[str]) -> None:
+    """Warnings, on stderr."""
+    for message in messages:
+        print(f"segmentation: {message}", file=sys.stderr)
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[history.Progress]:
+def progress_bars(console: "Console") -> Iterator["Progress"]:
     """One bar for each kind of work, on stderr; nothing where stderr is not a terminal."""
-    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def show(doing: str, done: int, total: int) -> None:
+        def tick(doing: str, done: int, total: int) -> None:
             if doing not in tasks:
                 tasks[doing] = bars.add_task(doing, total=total)
             bars.update(tasks[doing], completed=done, total=total)
 
-        yield show
+        yield tick

@@ -263,3 +263,39 @@ def log(console: Console, rows: list[Record]) -> None:
         at = row["at"][:19].replace("T", " ")
         table.add_row(_whole(row["number"]), at, escape(row["by"]), row["kind"], row["date"] or NOTHING, row["what"])
     console.print(table)
+
+
+def published(console: Console, record: Record) -> None:
+    console.print(_published_line(record))
+    _stale(console, record["stale"])
+
+
+def backfilled(console: Console, record: Record) -> None:
+    for day in record["published"]:
+        console.print(_published_line(day))
+    _stale(console, record["stale"])
+
+
+def reconciled(console: Console, record: Record) -> None:
+    for day in record["reconciled"]:
+        console.print(_published_line(day))
+    console.print(f"{_count(len(record['reconciled']), 'day')} derived again; no day is stale.")
+
+
+OUTCOMES = {
+    "published": "published",
+    "current": "unchanged",
+    "superseded": "dropped: another run had published what is asked for now",
+}
+
+
+def _published_line(day: Record) -> str:
+    what = f"{_count(day['users'], 'user')} in {_count(day['segments'], 'segment')}, {day['moved']:,} moved"
+    return (
+        f"{day['date']}  {day['snapshot_id'][:12]}  {what} ({_share(day['share_moved'])})  {OUTCOMES[day['outcome']]}"
+    )
+
+
+def _stale(console: Console, days: list[str]) -> None:
+    if days:
+        console.print(f"{_count(len(days), 'later day')} became stale; settle with `segmentation reconcile`.")
