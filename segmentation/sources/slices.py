@@ -49,7 +49,9 @@ NOT_A_TIME = "ordered_at is not a time (YYYY-MM-DD, with HH:MM, :SS and an offse
 OUT_OF_RANGE = "ordered_at is not in the years 1 to 9999"
 SKIPPED = "ordered_at is a local time that the clocks skipped"
 NAIVE = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
-WITH_OFFSET = r"\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|[+-]\d{2}(:?\d{2})?)"
+WITH_OFFSET = r"\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
+# The engine takes an offset only without a space before it, and no name.
+AS_OFFSET = r"regexp_replace(replace(time_text, 'UTC', 'Z'), ' ?(Z|[+-][\d:]+)$', '\1')"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def index(
             document = _read(objects, file, sha256, recipe, table)
             if _hash(file) != sha256:
                 raise OSError(f"{file.name} changed while it was read; run again when it is complete")
-            objects.put(place, seal(document))
+            objects.put(place, seal({"key": key, **document}))
         indexes[key] = load(objects, file.name, key, table)
     return tuple(indexes.values())
 
@@ -116,9 +118,11 @@ def load(objects: Objects, name: str, key: str, table: str = "orders") -> FileIn
     """
     place = _place_of(table, key)
     document = unseal(objects.get(place), place)
+    if document["key"] != key:
+        raise StoreError(f"{place} is the index {document['key']} of another file; run `segmentation verify`")
     document["days"] = {date.fromisoformat(day): (group, rows) for day, (group, rows) in document["days"].items()}
     document["columns"] = tuple(document["columns"])
-    return FileIndex(name=name, key=key, **document)
+    return FileIndex(name=name, **document)
 
 
 def read_day(objects: Objects, indexes: Iterable[FileIndex], day: date) -> pa.Table:
@@ -252,7 +256,7 @@ def _times_in_text(rows: str) -> str:
     """A query that adds to the rows the time in the text `ordered_at`: `local` if it has no offset, else `instant`."""
     return f"""
         SELECT * EXCLUDE time_text, CASE
-            WHEN local IS NULL AND regexp_full_match(time_text, '{WITH_OFFSET}') THEN TRY_CAST(time_text AS TIMESTAMPTZ)
+            WHEN local IS NULL AND regexp_full_match(time_text, '{WITH_OFFSET}') THEN TRY_CAST({AS_OFFSET} AS TIMESTAMPTZ)
         END AS instant
         FROM (
             SELECT *, trim(ordered_at) AS time_text,
@@ -289,8 +293,9 @@ def _load_typed(session: duckdb.DuckDBPyConnection, name: str, query: str, colum
 
 def _text(column: str, kind: str) -> str:
     if kind in ("FLOAT", "DOUBLE"):
-        whole = f"{column} = trunc({column}) AND abs({column}) < 1e18"
-        return f"CASE WHEN isnan({column}) THEN NULL WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+        is_whole = f"{column} = trunc({column}) AND abs({column}) < 1e18"
+        whole = f"TRY_CAST({column} AS BIGINT)::VARCHAR"  # NaN is no whole number, and is tried all the same
+        return f"CASE WHEN isnan({column}) THEN NULL WHEN {is_whole} THEN {whole} ELSE {column}::VARCHAR END"
     return f"{column}::VARCHAR"
 
 
