@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from segmentation.config import Recipe
 from segmentation.dates import window
 from segmentation.errors import StoreError
-from segmentation.store.content import hash_bytes, hash_json, hash_table, seal, unseal
+from segmentation.store.content import hash_bytes, hash_json, hash_table, read_parquet, seal, unseal
 from segmentation.store.log import checkpoint_key, key_of
 from segmentation.store.snapshots import MANIFEST, Folder
 from segmentation.store.state import Published, State
@@ -29,16 +29,15 @@ def verify(store: Store, progress: Callable[[str, int, int], None] = lambda doin
     Checks every object's bytes against its name, its seal or its manifest; the chain of the log, and the checkpoints
     against it; every accepted partition against its rows; every published snapshot's id, counts, sums and links.
     """
-    problems = list(_objects(store, progress))
-    state, found = _log(store)
-    problems += found
+    state, problems = _log(store)
+    problems += _objects(store, {published.folder for published in state.published.values()}, progress)
     for position, day in enumerate(sorted(state.accepted)):
         progress("checking accepted days", position, len(state.accepted))
         problems += _guarded(partial(_accepted, store, state, day), f"accepted rows of {day}")
     for position, day in enumerate(sorted(state.published)):
         progress("checking snapshots", position, len(state.published))
         problems += _guarded(partial(_published, store, state, day), state.published[day].folder)
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def _guarded(check: Callable[[], Iterator[str]], what: str) -> list[str]:
@@ -46,28 +45,58 @@ def _guarded(check: Callable[[], Iterator[str]], what: str) -> list[str]:
     try:
         for problem in check():
             found.append(problem)
-    except (StoreError, KeyError, ValueError, pa.ArrowException) as error:
+    except (StoreError, KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
         found.append(f"{what} cannot be checked: {error}")
     return found
 
 
-def _objects(store: Store, progress: Callable[[str, int, int], None]) -> Iterator[str]:
+def _objects(store: Store, current: set[str], progress: Callable[[str, int, int], None]) -> Iterator[str]:
+    """Every object's bytes, and that what it names is there. `current`: folders that are checked against the log."""
     keys = store.objects.keys("")
+    there = set(keys)
     for position, key in enumerate(keys):
         progress("checking objects", position, len(keys))
-        data = store.objects.get(key)
-        stem = key.rpartition("/")[2].partition(".")[0]
+        folder, _, name = key.rpartition("/")
         if key.startswith("snapshots/"):
-            continue  # with their manifests
+            if name == MANIFEST and folder not in current:
+                yield from _guarded(partial(_superseded, store, folder), folder)
+            continue
+        data = store.objects.get(key)
+        stem = name.partition(".")[0]
         if key.startswith(NAMED) and hash_bytes(data) == stem:
             continue
         if key.endswith(".json") and key.startswith(SEALED):
             try:
-                unseal(data, key)
+                document = unseal(data, key)
             except StoreError as error:
                 yield str(error)
+                continue
+            if key.startswith(("raw/", "first_seen/")):
+                if document.get("key") != stem:
+                    yield f"{key} is damaged: it was written under the name {document.get('key')}"
+                for other in (document.get("raw"), document.get("quarantine"), *document.get("tables", [])):
+                    if other and other not in there:
+                        yield f"{other} is missing: {key} names it"
         else:
             yield f"{key} is damaged: its content does not match its name"
+
+
+def _superseded(store: Store, folder: str) -> Iterator[str]:
+    """The files of a complete folder that is no day's current one (later days may have been derived from it)."""
+    manifest = unseal(store.objects.get(f"{folder}/{MANIFEST}"), f"{folder}/{MANIFEST}")
+    if folder != f"snapshots/date={manifest['date']}/{manifest['derivation']}":
+        yield f"{folder}/{MANIFEST} is damaged: it is of {manifest['date']}, {manifest['derivation']}"
+        return
+    yield from _contents(store, folder, manifest["files"], "its manifest")
+
+
+def _contents(store: Store, folder: str, files: dict[str, str], witness: str) -> Iterator[str]:
+    for name, expected in files.items():
+        data = store.objects.find(f"{folder}/{name}")
+        if data is None:
+            yield f"{folder}/{name} is missing"
+        elif hash_bytes(data) != expected:
+            yield f"{folder}/{name} is damaged: its content does not match {witness}"
 
 
 def _log(store: Store) -> tuple[State, list[str]]:
@@ -89,39 +118,50 @@ def _log(store: Store) -> tuple[State, list[str]]:
         data = checkpoints.get(checkpoint_key(number))
         if data is not None and data != seal(state.document()):
             problems.append(f"{checkpoint_key(number)} is not the state that the log gives")
+    if not problems:
+        known = {checkpoint_key(number) for number in range(1, state.number + 1)}
+        problems += [f"{key} is of a record that the log has lost" for key in checkpoints if key not in known]
     return state, problems
 
 
 def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
     for name, table in state.accepted[day].tables.items():
+        for key in table.files:
+            if not store.objects.exists(f"raw/{name}/{key}.json"):
+                yield f"raw/{name}/{key}.json is missing: rows of {day} were read from it"
         if table.accepted is None:
             if table.rows:
                 yield f"{name} of {day}: {table.rows} rows were accepted, and no object holds them"
             continue
-        rows = store.objects.table(table.accepted)
+        rows = _table(store, table.accepted)
         if rows.num_rows != table.rows:
             yield f"{table.accepted} has {rows.num_rows} rows, the log says {table.rows}"
         if hash_table(rows, rows.column_names) != table.partition:
             yield f"{table.accepted} does not hold the rows of partition {table.partition}"
-        quarantined = store.objects.table(table.quarantine).num_rows if table.quarantine else 0
+        quarantined = _table(store, table.quarantine).num_rows if table.quarantine else 0
         read = sum(table.files.values())
         if read != rows.num_rows + quarantined:
             yield f"{name} of {day}: {read} rows were read, {rows.num_rows} accepted and {quarantined} quarantined"
-        cells = store.objects.table(table.cells) if table.cells else None
+        cells = _table(store, table.cells) if table.cells else None
         if cells is None or pc.sum(cells["lines"]).as_py() != rows.num_rows:
             yield f"{name} of {day}: the cells do not count the accepted rows"
-    yield from ()
+
+
+def _table(store: Store, key: str) -> pa.Table:
+    """A table whose bytes are those of its name: what is damaged is not parsed."""
+    data = store.objects.get(key)
+    if hash_bytes(data) != key.rpartition("/")[2].partition(".")[0]:
+        raise StoreError(f"{key} is damaged: its content does not match its name")
+    return read_parquet(data)
 
 
 def _published(store: Store, state: State, day: date) -> Iterator[str]:
     current = state.published[day]
     folder = Folder(store.objects, day, current.derivation)
-    for name, expected in current.files.items():
-        data = store.objects.find(f"{folder.path}/{name}")
-        if data is None:
-            yield f"{folder.path}/{name} is missing"
-        elif hash_bytes(data) != expected:
-            yield f"{folder.path}/{name} is damaged: its content does not match the log"
+    damaged = list(_contents(store, folder.path, current.files, "the log"))
+    if damaged:
+        yield from damaged
+        return
     manifest = folder.manifest()
     if manifest is None:
         yield f"{folder.path}/{MANIFEST} is missing"
@@ -136,8 +176,9 @@ def _published(store: Store, state: State, day: date) -> Iterator[str]:
         yield f"{folder.path}/inputs.json does not give the derivation {current.derivation}"
     if inputs["derivation"]["date"] != day.isoformat():
         yield f"{folder.path}/inputs.json is about {inputs['derivation']['date']}"
-    if folder.json("model")["fit"] not in {key.rpartition("/")[2][:-5] for key in store.objects.keys("fits")}:
-        yield f"{folder.path}/model.json names a fit that is not in fits/"
+    fit = f"fits/{folder.json('model')['fit']}.json"
+    if not store.objects.exists(fit):
+        yield f"{fit} is missing: {folder.path}/model.json names it"
     Recipe(**store.named("recipes", inputs["derivation"]["recipe"]))
     yield from _links(store, state, day, current, inputs)
     yield from _sums(folder, store, inputs)

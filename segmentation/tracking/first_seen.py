@@ -46,8 +46,8 @@ def _month_tables(objects: Objects, state: State, chain: FirstSeenChain, days: l
             break
     for month in months:
         made = [*made, objects.put_table("first_seen", _first_in(objects, state, month, made))]
-        document = {"month": f"{month[0]:%Y-%m}", "tables": made}
-        objects.put(f"first_seen/{chain.at(month[-1])}.json", seal(document))
+        key = chain.at(month[-1])
+        objects.put(f"first_seen/{key}.json", seal({"key": key, "month": f"{month[0]:%Y-%m}", "tables": made}))
     return made
 
 

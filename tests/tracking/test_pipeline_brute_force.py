@@ -29,7 +29,7 @@ from segmentation.tracking.memberships import Parent
 from segmentation.tracking.migrations import span
 
 FIRST = date(2024, 2, 10)
-DAYS = 30
+DAYS = 24
 WINDOW = 7
 FEATURES = ("recency", "frequency", "monetary", "order_gap")
 SEEDS = (1, 3)
