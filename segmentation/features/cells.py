@@ -46,7 +46,8 @@ def cells(paths: Sequence[tuple[date, str]], threads: int | None = None) -> dict
     """The cells of each day: one row per user, sorted by user_id, columns as in SCHEMA.
 
     paths: the day and the Parquet file of its accepted rows (canonical columns, those that the source has), one or many:
-        many days cost little more than one. Each day is in the result, also one without rows.
+        many days cost little more than one, and what does not fit into the engine's memory spills to disk; the result
+        (about 100 bytes per user and day) is in memory. Each day is in the result, also one without rows.
 
     Raises StoreError naming what cannot be read.
     """

@@ -14,6 +14,7 @@ from segmentation.features.engine import collect, connect, day_number, scan_days
 
 RECENT_DAYS = 30
 LONGER_DAYS = 90
+AFTER_EVERY_DAY = 10_000_000  # as days since 1970-01-01
 
 # Days are days since 1970-01-01, money and quantities in 1/10,000. A *purchase day* is a day with an order. `value` is the
 # amount as `[features] returns` wants it: net of returns, or of the lines that are no returns. Null: no purchase day.
@@ -64,6 +65,7 @@ def user_sums(cells: "nw.LazyFrame[Any]", as_of: date, features: Features) -> "n
         *MEASURES,
         value=nw.col("amount") if features.returns == "net" else sold,
         purchase_day=nw.when(bought).then(day),
+        purchases_first=nw.when(bought).then(day).otherwise(nw.lit(AFTER_EVERY_DAY)),
         sold_recent=nw.when(day > day_number(as_of) - RECENT_DAYS).then(sold),
         sold_longer=nw.when(day > day_number(as_of) - LONGER_DAYS).then(sold),
     )
@@ -75,9 +77,6 @@ def user_sums(cells: "nw.LazyFrame[Any]", as_of: date, features: Features) -> "n
         nw.col("purchase_day").min().alias("first_purchase_day"),
         nw.col("purchase_day").max().alias("last_purchase_day"),
         nw.col("purchase_day").count().cast(nw.Int64).alias("purchase_days"),
-    )
-    first = cells.select("user_id", "purchase_day", first_purchase_day_value="value")
-    users = users.join(
-        first, left_on=["user_id", "first_purchase_day"], right_on=["user_id", "purchase_day"], how="left"
+        nw.col("purchase_day_value").first(order_by="purchases_first").alias("first_purchase_day_value"),
     )
     return users.sort("user_id")
