@@ -75,7 +75,7 @@ def _objects(store: Store, current: set[str], progress: Callable[[str, int, int]
                 if document.get("key") != stem:
                     yield f"{key} is damaged: it was written under the name {document.get('key')}"
                 for other in (document.get("raw"), document.get("quarantine"), *document.get("tables", [])):
-                    if other and other not in there:
+                    if other and other not in there and not store.objects.exists(other):
                         yield f"{other} is missing: {key} names it"
         else:
             yield f"{key} is damaged: its content does not match its name"
@@ -103,8 +103,9 @@ def _log(store: Store) -> tuple[State, list[str]]:
     """The state that the log gives from its first record, as far as it can be read."""
     state = State()
     problems = []
-    keys = store.objects.keys("log")
+    # Checkpoints first: a writer at work puts a record before its checkpoint.
     checkpoints = {key: store.objects.get(key) for key in store.objects.keys("checkpoints")}
+    keys = store.objects.keys("log")
     for number, key in enumerate(keys, start=1):
         if key != key_of(number):
             problems.append(f"{key_of(number)} is missing")
