@@ -14,7 +14,7 @@ from airflow_local import end, free_port, is_free, members, signals_held
 CONFIG = '[sources.orders]\npath = "orders.csv"\n'
 
 # A process that does not end when asked, with a child in a process group of its own, as Airflow's tasks are.
-STUBBORN = """
+STUBBORN = r"""
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0:
