@@ -233,9 +233,10 @@ def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str,
     * trend: ρ with recency −0.77 at the wholesaler, undefined for 41 % there in a window of 365 days.
     * return_share: 0 for everyone at the grocer; at the wholesaler it makes segments of 1 % to 3 %.
 
-    discount_share is independent of all (|ρ| ≤ 0.15), and with it (mean of k = 4, 5, 6 and two dates, grocer) fewer users
-    cross a border from one day to the next (9.1 % instead of 10.8 % in 90 days, 6.8 % instead of 8.1 % in 365) at equal or better bootstrap stability; it does
-    cost some of what the segments say about the next 28 days' spend (R² 0.23 instead of 0.25, 0.24 instead of 0.29).
+    discount_share is independent of all (|ρ| ≤ 0.15). With it (grocer, mean of k = 4, 5, 6 and two dates) fewer users cross
+    a border from one day to the next: 9.1 % instead of 10.8 % in 90 days, 6.8 % instead of 8.1 % in 365, at equal or better
+    bootstrap stability. It costs some of what the segments say about the next 28 days' spend: R² 0.23 instead of 0.25, and
+    0.24 instead of 0.29.
 
     Raises ConfigError for a name that is no feature (naming the nearest) and for a feature whose columns the source lacks.
     """
