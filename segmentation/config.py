@@ -272,3 +272,39 @@ def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:
             return []
         model = kind
     return [name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def reference() -> str:
+    """Every setting with its type, default and description, as Markdown (docs/configuration.md)."""
+    lines = [
+        "# Configuration",
+        "",
+        "One TOML file, `segmentation.toml`. Paths are relative to it. An unknown setting is an error. A setting can be given",
+        f"by the environment too: `{ENVIRONMENT_PREFIX}STORE__URL=file:/data/store` overrides `[store] url`.",
+        "",
+        "`[sources.orders]`, `[validation]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone can change a result.",
+        "A change of them is recorded in the history and counts from the day after the latest published one. `[features]`,",
+        "`[clustering]` and the time zone cannot be changed once a day is published. (`lookback_days` is no part of this.)",
+    ]
+    sections: list[tuple[str, type[BaseModel]]] = [
+        ("project", Project),
+        ("store", StoreSection),
+        ("sources.orders", Source),
+        ("sources.orders.columns", Columns),
+        ("sources.orders.options", Options),
+        ("validation", Validation),
+        ("features", Features),
+        ("clustering", Clustering),
+        ("adjustment", Adjustment),
+    ]
+    for name, model in sections:
+        lines += ["", f"## [{name}]", ""]
+        if model is Columns:
+            lines += [str(Columns.__doc__), "", ", ".join(f"`{column}`" for column in Columns.model_fields)]
+            continue
+        lines += ["| setting | default | meaning |", "|---|---|---|"]
+        for key, field in model.model_fields.items():
+            if field.description:
+                default = "" if field.default is None else json.dumps(field.default, default=str)
+                lines.append(f"| `{key}` | {f'`{default}`' if default else ''} | {field.description} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,98 @@
+"""The configuration: what it accepts, what it refuses and how, and that its page is true."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from segmentation.config import load, reference
+from segmentation.errors import ConfigError
+
+MINIMAL = '[sources.orders]\npath = "orders.csv"\n'
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "segmentation.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_page_of_the_settings_is_what_the_code_says() -> None:
+    """To renew it: python -c "from segmentation.config import reference; print(reference(), end='')"."""
+    assert (Path(__file__).parents[1] / "docs" / "configuration.md").read_text() == reference()
+
+
+def test_a_minimal_file_is_enough(tmp_path: Path) -> None:
+    config = load(written(tmp_path, MINIMAL), {})
+    assert config.store_path() == tmp_path / "store"
+    assert config.clustering.segments == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[clustering]\nsegmnts = 4\n", "did you mean 'segments'"),
+        ("[clusterin]\nsegments = 4\n", "did you mean 'clustering'"),
+        ("[features]\nwindow_day = 4\n", "did you mean 'window_days'"),
+        ('[clustering]\nsegments = "auto"\n', "'auto' is not available in this version"),
+        ("[clustering]\nsegments = 1\n", "give a number from 2 to 50"),
+        ('[project]\ntimezone = "Mars/Base"\n', "unknown time zone 'Mars/Base'"),
+        ("[project]\nstart = 2024-02-01\nend = 2024-01-01\n", "end (2024-01-01) is before start (2024-02-01)"),
+        ("[features]\nwindow_days = 0\n", "[features] window_days = 0"),
+        ("[features]\nwindow_days = 'many'\n", "[features] window_days = 'many'"),
+        ("[sources.orders.columns]\nuser = 'x'\n", "did you mean 'user_id'"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_to_do(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(written(tmp_path, MINIMAL + text), {})
+    assert said in str(error.value)
+    assert "segmentation.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "[sources] is missing"),
+        ("[sources.orders]\n", "exactly one of path and sample"),
+        ("= 3", "is not valid TOML"),
+    ],
+)
+def test_a_file_without_its_source_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(written(tmp_path, text), {})
+    assert said in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load(tmp_path / "nothing.toml", {})
+
+
+def test_the_environment_overrides_single_settings(tmp_path: Path) -> None:
+    environment = {"SEGMENTATION__STORE__URL": "file:elsewhere", "SEGMENTATION__PROJECT__START": "2024-05-01"}
+    config = load(written(tmp_path, MINIMAL), environment)
+    assert config.store_path() == tmp_path / "elsewhere"
+    assert config.project.start == date(2024, 5, 1)
+
+
+def test_a_store_of_another_kind_is_refused(tmp_path: Path) -> None:
+    config = load(written(tmp_path, MINIMAL + '[store]\nurl = "s3://bucket"\n'), {})
+    with pytest.raises(ConfigError, match="on local disk"):
+        config.store_path()
+
+
+def test_the_recipe_is_what_can_change_a_result(tmp_path: Path) -> None:
+    """Where the rows are and how far back they are read again is not in it; how they are read is."""
+    first = load(written(tmp_path, MINIMAL), {}).recipe()
+    moved = load(
+        written(tmp_path, MINIMAL.replace("orders.csv", "o.csv") + "[sources.orders.options]\nlookback_days = 1\n"), {}
+    )
+    assert moved.recipe().hash == first.hash
+    read = load(written(tmp_path, MINIMAL + '[sources.orders.options]\ndelimiter = ";"\n'), {}).recipe()
+    assert read.hash != first.hash
+    assert read.reading != first.reading
+    assert first.needs_new_model(read) == []
+    wider = load(written(tmp_path, MINIMAL + "[features]\nwindow_days = 30\n"), {}).recipe()
+    assert first.needs_new_model(wider) == ["features"]
+    assert wider.reading == first.reading
