@@ -41,7 +41,7 @@ def history(store: Store) -> list[Record]:
             "parent": published.parent.isoformat() if published.parent else None,
             "parent_id": published.parent_id,
             "status": "stale" if day in stale else "current",
-            **published.summary,
+            **{name: published.summary[name] for name in ("users", "segments", "decision", "moved", "share_moved")},
         }
         for day, published in sorted(state.published.items())
     ]

@@ -30,7 +30,8 @@ function draw() {
     const place = document.getElementById(id);
     const layout = styled(figure.layout, style);
     if (place.clientWidth < NARROW) narrowed(layout, figure.narrow);
-    Plotly.react(place, styled(figure.data, style), layout, { displayModeBar: false, responsive: true });
+    // Not `react`: it fades a Sankey diagram's ribbons in, and paper does not wait.
+    Plotly.newPlot(place, styled(figure.data, style), layout, { displayModeBar: false, responsive: true });
   }
 }
 

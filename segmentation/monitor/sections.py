@@ -16,6 +16,7 @@ from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
 
 ROWS_DAYS = 28
 STRONGEST = 2.0  # a mean this many times the shop's, or one this-th of it, has the full shade
+MANY = 8  # segments from which on a table is set closer
 FAINTEST = 0.15  # of the full shade; below it the ratio is not written out
 
 
@@ -113,14 +114,14 @@ def headline(page: Page) -> Markup:
         tiles = [
             _tile(texts("headline.users"), whole(page.users), f"{signed(page.came - page.left)} {since}"),
             _tile(texts("headline.moved"), whole(total(page.moves)), f"{page.share_moved} {since}", causes),
-            _tile(texts("headline.came_left"), f"{signed(page.came)} / {signed(-page.left)}", since),
+            _tile(texts("headline.came"), whole(page.came), texts("headline.left", left=whole(page.left), since=since)),
         ]
     else:
         none = texts("headline.none_yet")
         tiles = [
             _tile(texts("headline.users"), whole(page.users), texts("headline.first_day")),
             _tile(texts("headline.moved"), NOTHING, none),
-            _tile(texts("headline.came_left"), NOTHING, none),
+            _tile(texts("headline.came"), NOTHING, none),
         ]
     largest = texts("headline.largest", share=share(page.segments[0]["share"]))
     tiles.append(_tile(texts("headline.segments"), whole(len(page.segments)), largest))
@@ -181,7 +182,7 @@ def migrations(page: Page) -> Markup:
         moved=whole(moved),
         stayers=whole(page.stayers),
         share=page.share_moved,
-        causes=", ".join(causes) or NOTHING,
+        causes=texts("page.comma").join(causes) or NOTHING,
         came=whole(page.came),
         left=whole(page.left),
         **page.span,
@@ -241,6 +242,7 @@ def _matrix(page: Page) -> Markup:
     return _scrolled(
         "matrix",
         texts("migrations.matrix"),
+        len(columns),
         [
             tag("th", texts("migrations.from_to"), scope="col"),
             [tag("th", page.named(column), scope="col") for column in columns],
@@ -275,7 +277,7 @@ def _matrix_cell(texts: Texts, cell: Record | None, row: str, column: str) -> Ma
         users,
         _cause_bar({cause: cell[cause] for cause in CAUSES}),
         style=f"--heat: {heat:.2f}",
-        title=texts("migrations.cell", causes=", ".join(causes), **places),
+        title=texts("migrations.cell", causes=texts("page.comma").join(causes), **places),
     )
 
 
@@ -314,6 +316,7 @@ def profile(page: Page) -> Markup:
     table = _scrolled(
         "profile",
         texts("profile.caption", date=texts.day(page.day)),
+        len(order),
         [
             tag("th", texts("profile.feature"), scope="col"),
             tag("th", texts("profile.shop"), scope="col", class_="shop"),
@@ -435,15 +438,16 @@ def _card(title: str, note: str | None, *content: Content) -> Markup:
     return tag("div", tag("h3", title), tag("p", note, class_="note") if note else None, content, class_="card")
 
 
-def _scrolled(name: str, caption: str, head: Content, body: Content, foot: Content = None) -> Markup:
+def _scrolled(name: str, caption: str, columns: int, head: Content, body: Content, foot: Content = None) -> Markup:
     """A table that scrolls by itself in a narrow window; its caption is for those who hear the page."""
+    many = " many" if columns >= MANY else ""
     table = tag(
         "table",
         tag("caption", caption, class_="visually-hidden"),
         tag("thead", tag("tr", head)),
         tag("tbody", body),
         tag("tfoot", foot) if foot else None,
-        class_=name,
+        class_=name + many,
     )
     return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
