@@ -154,7 +154,7 @@ def _place_of(table: str, key: str) -> str:
 
 def _row_group(path: str, number: int) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read_row_group(number)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} is missing or damaged ({error}); run `segmentation verify`") from None
@@ -351,7 +351,7 @@ def _slices(session: duckdb.DuckDBPyConnection) -> tuple[bytes, dict[date, tuple
     schema = reader.schema.remove(0)
     days: dict[date, tuple[int, int]] = {}
     sink = io.BytesIO()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
         for day, parts in groupby(_parts(reader), key=itemgetter(0)):
             # In one piece: how rows came in batches must not show in the bytes.
             rows = pa.Table.from_batches([part for _, part in parts], schema).combine_chunks()
