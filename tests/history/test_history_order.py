@@ -224,7 +224,8 @@ if __name__ == "__main__":
                 os.kill(os.getpid(), signal.SIGKILL)
         return put(self, key, data)
     Objects.put = dying
-    history.backfill(shop_config(Path({root!r}), {store!r}), date.fromisoformat({first!r}), date.fromisoformat({last!r}), workers={workers})
+    config = shop_config(Path({root!r}), {store!r})
+    history.backfill(config, date.fromisoformat({first!r}), date.fromisoformat({last!r}), workers={workers})
 """
 
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ class History(RuleBasedStateMachine):
         except Killed:
             HAPPENED["killed"] += 1
         except DataContractError as error:
-            assert "no user has an accepted row" in str(error)
+            if "no user has an accepted row" not in str(error):
+                raise
 
     @rule(offset=offsets, death=deaths)
     def run(self, offset: int, death: tuple[int, str] | None) -> None:
@@ -152,7 +154,7 @@ class History(RuleBasedStateMachine):
     def note_what_happened(self, days: list[date]) -> None:
         store = open_store(self.config())
         HAPPENED["a gap longer than the look-back"] += any(
-            (later - earlier).days > LOOKBACK + 1 for earlier, later in zip(days, days[1:], strict=False)
+            (later - earlier).days > LOOKBACK + 1 for earlier, later in pairwise(days)
         )
         HAPPENED["a quiet day"] += any(not self.shop.rows.get(day) for day in days)
         HAPPENED["several recipes"] += len(store.state().recipes) > 1
