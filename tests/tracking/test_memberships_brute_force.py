@@ -60,10 +60,10 @@ def shop(seed: int) -> tuple[list[str], Rule, list[Day]]:
     )
     coarse = dice.random() < 0.6  # whole sixteenths: ties, zeros, and margins that end in half a per mille
     users = [f"{dice.choice('aBé0')}{n}" for n in range(dice.randint(1, 12))]
-    restless = dice.choice([0.02, 0.1, 0.4])
+    restless = dice.choice([0.05, 0.15, 0.5])
 
-    def draw() -> dict[str, float]:
-        return {name: float(dice.randint(0, 16)) if coarse else dice.random() * 4 for name in ids}
+    def draw(most: int = 16) -> dict[str, float]:
+        return {name: float(dice.randint(0, most)) if coarse else dice.random() * 4 for name in ids}
 
     place = {user: draw() for user in users}
     here = {user: dice.random() < 0.6 for user in users}
@@ -87,7 +87,7 @@ def shop(seed: int) -> tuple[list[str], Rule, list[Day]]:
             if kind < 0.4:
                 idle[user] = place[user]
             elif kind < 0.8:
-                idle[user] = draw()
+                idle[user] = draw(2)
         revenue = {user: dice.randint(-50_000, 2_000_000) for user in population}
         days.append(Day(day, parent, {user: place[user] for user in population}, idle, revenue, dict(first_seen)))
         parent = day
@@ -213,6 +213,9 @@ def test_the_random_shops_hold_what_they_are_meant_to_hold() -> None:
                 if member.status in ("stayed", "moved") and old:
                     near = at.distances[user]
                     challenger = member.nearest_segment_id != old.segment_id
+                    if member.nearest_since == at.day and (idle := at.idle.get(user)):
+                        with_rule, without = (brute_force.nearest(idle, name) for name in (old.segment_id, None))
+                        seen["a tie had they done nothing"] += with_rule != without
                     seen["tie"] += list(near.values()).count(min(near.values())) > 1
                     seen["at a centre"] += min(near.values()) == 0
                     seen["a gap counts several times"] += (
@@ -236,6 +239,7 @@ def test_the_random_shops_hold_what_they_are_meant_to_hold() -> None:
         "a gap counts several times",
         "another challenger after a gap",
         "cleared",
+        "a tie had they done nothing",
         "waits for the return's points",
     ):
         assert seen[name] >= 10, (name, seen)

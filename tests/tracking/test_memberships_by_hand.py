@@ -12,6 +12,7 @@ import pytest
 
 from segmentation.config import Adjustment
 from segmentation.tracking import memberships as tracking
+from segmentation.tracking.migrations import span
 
 START = date(2024, 1, 1)
 A, B, C = "aaaaaaaa", "bbbbbbbb", "cccccccc"
@@ -289,3 +290,11 @@ def test_a_population_may_be_empty_and_come_back() -> None:
         behaviour,
     )
     assert third["status"].to_pylist() == ["reactivated"]
+
+
+def test_over_a_span_who_has_not_moved_since_its_first_day_was_placed_elsewhere_by_a_model() -> None:
+    """`since` on the first day itself is no move in (A, B]; the ids differ, so they were replaced."""
+    today = [tracking.Assignment.of([name, "ffffffff"], np.array([[1.0, 2.0]])) for name in (A, B)]
+    first, last = (tracking.baseline(START, pa.array(["u"]), at) for at in today)
+    cell = span(first, last, START, None).to_pylist()[0]
+    assert (cell["from_segment_id"], cell["to_segment_id"], cell["model"], cell["behaviour"]) == (A, B, 1, 0)
