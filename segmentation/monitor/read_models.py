@@ -164,7 +164,7 @@ def quality(store: Store, day: date) -> Record:
     if day in state.accepted:
         tables = state.accepted[day].tables
         return {"date": day.isoformat(), "tables": {name: table.quality for name, table in tables.items()}}
-    raise _not_there(day, state.accepted, "was never read", "the nearest days that were")
+    raise _not_there(day, state.accepted, "has no accepted rows", "accepted")
 
 
 def rows_per_day(store: Store, until: date, days: int) -> list[Record]:
@@ -308,7 +308,7 @@ def born(store: Store, until: date) -> dict[str, date]:
 def published_on(state: State, day: date) -> Published:
     """The day's current snapshot. Raises SegmentationError, naming the nearest published days, if there is none."""
     if day not in state.published:
-        raise _not_there(day, state.published, "has no published snapshot", "the nearest published days")
+        raise _not_there(day, state.published, "has no published snapshot", "published")
     return state.published[day]
 
 
@@ -319,13 +319,13 @@ def latest(state: State) -> date:
     return max(state.published)
 
 
-def _not_there(day: date, days: Iterable[date], what: str, nearest: str) -> SegmentationError:
+def _not_there(day: date, days: Iterable[date], what: str, kind: str) -> SegmentationError:
     days = sorted(days)
     near = [*[other for other in days if other < day][-1:], *[other for other in days if other > day][:1]]
     if not near:
         return SegmentationError(f"{day} {what}, nor does any other day; run it with `segmentation run --date {day}`")
-    verb = "is" if len(near) == 1 else "are"
-    return SegmentationError(f"{day} {what}; {nearest} {verb} {' and '.join(map(str, near))}")
+    verb = "day is" if len(near) == 1 else "days are"
+    return SegmentationError(f"{day} {what}; the nearest {kind} {verb} {' and '.join(map(str, near))}")
 
 
 def _until(state: State, day: date) -> Iterator[tuple[date, Published]]:

@@ -423,7 +423,7 @@ def _warnings(texts: Texts, warnings: Sequence[dict[str, Any]]) -> Markup:
         tag("li", texts("quality.warning", reason=warning["reason"], observed=observed(warning["observed"])))
         for warning in warnings
     ]
-    return tag("div", tag("h4", texts("quality.warnings")), tag("ul", items), class_="warnings")
+    return tag("div", tag("h3", texts("quality.warnings")), tag("ul", items), class_="warnings")
 
 
 def _lead(text: str) -> Markup:

@@ -1,0 +1,102 @@
+"""The report's words: every language says the same things, and nothing is said in vain."""
+
+import string
+import tomllib
+from datetime import date, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from synthetic import FIRST, synthetic_history
+
+from segmentation.config import Config
+from segmentation.errors import ConfigError
+from segmentation.features.catalogue import CATALOGUE
+from segmentation.monitor.report import render
+from segmentation.monitor.texts import LANGUAGES, Texts, compact, share, signed, whole
+from segmentation.store.store import open_store
+
+
+def entries(lang: str) -> dict[str, object]:
+    document = tomllib.loads(files("segmentation.monitor").joinpath(f"texts.{lang}.toml").read_text(encoding="utf-8"))
+    return {f"{section}.{key}": text for section, keys in document.items() for key, text in keys.items()}
+
+
+def places(text: object) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(str(text)) if name}
+
+
+class Recording(Texts):
+    """Remembers which texts were asked for."""
+
+    def __init__(self, lang: str) -> None:
+        super().__init__(lang)
+        self.asked: set[str] = set()
+
+    def __call__(self, key: str, **values: str) -> str:
+        self.asked.add(key)
+        return super().__call__(key, **values)
+
+
+@pytest.mark.parametrize("lang", [lang for lang in LANGUAGES if lang != "en"])
+def test_every_language_has_the_same_keys_with_the_same_places(lang: str) -> None:
+    english, other = entries("en"), entries(lang)
+    assert set(other) == set(english)
+    dates = {"date.long", "date.short", "date.months", "date.weekdays"}  # a language orders these as it likes
+    assert {key: places(text) for key, text in other.items() if key not in dates} == {
+        key: places(text) for key, text in english.items() if key not in dates
+    }
+    assert all(str(text).strip() for text in other.values())
+
+
+def test_every_text_is_used(made_up: Config, tmp_path: Path) -> None:
+    still = synthetic_history(tmp_path, days=[FIRST, FIRST + timedelta(days=1)], users=4, segment_ids=("a", "b"))
+    texts = Recording("en")
+    for config, days in ((made_up, (0, 1, 11)), (still, (1,))):
+        for offset in days:
+            render(open_store(config), FIRST + timedelta(days=offset), texts)
+    lists = {"date.months", "date.weekdays"}  # read by Texts.day itself
+    assert set(entries("en")) - texts.asked == lists
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_feature_of_the_catalogue_has_a_label_and_a_unit(lang: str) -> None:
+    known = entries(lang)
+    assert {key for key in known if key.startswith("features.")} == {f"features.{name}" for name in CATALOGUE}
+    assert {key for key in known if key.startswith("units.")} == {f"units.{f.unit}" for f in CATALOGUE.values()}
+
+
+def test_a_day_is_written_as_the_language_does() -> None:
+    day = date(2017, 11, 3)
+    assert Texts("en").day(day, "long") == "Friday 3 November 2017"
+    assert Texts("zh").day(day, "long") == "2017年11月3日，星期五"
+    assert Texts("en").day(day) == "3 November 2017"
+
+
+def test_an_unknown_language_is_bad_usage() -> None:
+    with pytest.raises(ConfigError, match="'xx'; the languages are en, zh"):
+        Texts("xx")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (whole(1234), "1,234"),
+        (whole(None), "–"),
+        (whole(-5), "−5"),
+        (signed(12), "+12"),
+        (signed(-1200), "−1,200"),
+        (signed(0), "±0"),
+        (share(0.0512), "5.1%"),
+        (share(None), "–"),
+        (compact(0.0347), "0.03"),
+        (compact(3.472), "3.47"),
+        (compact(34.72), "34.7"),
+        (compact(3472.4), "3,472"),
+        (compact(-2_090_000), "−2.09M"),
+        (compact(3.1e9), "3.10G"),
+        (compact(None), "–"),
+    ],
+)
+def test_numbers_are_written_short(written: str, expected: str) -> None:
+    assert written == expected
