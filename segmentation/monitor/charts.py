@@ -16,6 +16,7 @@ Figure = dict[str, Any]
 
 LABEL_CHARACTERS = 12
 LABEL_SHARE = 0.04  # a band thinner than this share of the population has no room for its label
+FEW = 6  # users
 DATES = {"type": "date", "tickformat": "%m-%d\n%Y", "hoverformat": "%Y-%m-%d", "nticks": 8}
 
 
@@ -223,7 +224,14 @@ def _bars(data: list[Record], records: Sequence[Record]) -> Figure:
     axis: Record = {**DATES, "nticks": 6}
     if len(records) == 1:  # else Plotly labels the hours around it
         axis = {"type": "category"}
-    layout = _layout(barmode="relative", bargap=0.25, hovermode="x unified", xaxis=axis)
+    # By day: what stands above the line and what hangs below it.
+    days = list(zip(*(trace["y"] for trace in data), strict=True))
+    highest = max(sum(max(count, 0) for count in day) for day in days)
+    lowest = min(sum(min(count, 0) for count in day) for day in days)
+    few: Record = {}
+    if highest - lowest < FEW:  # else Plotly would write fractions of users, and 1 twice
+        few = {"dtick": 1, "range": [lowest, max(highest, lowest + FEW - 1)]}
+    layout = _layout(barmode="relative", bargap=0.25, hovermode="x unified", xaxis=axis, yaxis=few)
     return {"data": data, "layout": layout, "narrow": {"xaxis.nticks": 4}}
 
 

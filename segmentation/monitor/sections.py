@@ -171,18 +171,12 @@ def migrations(page: Page) -> Markup:
         return join([_empty(texts("migrations.first_day")), _meaning(texts)])
     if not charts.changed(page.cells):
         return join([_lead(texts("migrations.nobody", **page.span)), _matrix_card(page), _meaning(texts)])
-    moved = total(page.moves)
-    causes = [
-        texts("migrations.cause_share", cause=texts(f"causes.{cause}"), share=share(total(page.moves, cause) / moved))
-        for cause in CAUSES
-        if total(page.moves, cause)
-    ]
     lead = texts(
         "migrations.lead",
-        moved=whole(moved),
+        moved=whole(total(page.moves)),
         stayers=whole(page.stayers),
         share=page.share_moved,
-        causes=texts("page.comma").join(causes) or NOTHING,
+        causes=_causes_of(page),
         came=whole(page.came),
         left=whole(page.left),
         **page.span,
@@ -196,6 +190,18 @@ def migrations(page: Page) -> Markup:
         page.figure("chart-flows", figure, lead, charts.flows_height(page.cells)),
     )
     return join([_lead(lead), flows, _matrix_card(page), _meaning(texts)])
+
+
+def _causes_of(page: Page) -> str:
+    """The causes of the moves between segments, as a clause; nothing if there were none."""
+    texts = page.texts
+    moved = total(page.moves)
+    parts = [
+        texts("migrations.cause_share", cause=texts(f"causes.{cause}"), share=share(total(page.moves, cause) / moved))
+        for cause in CAUSES
+        if total(page.moves, cause)
+    ]
+    return texts("migrations.causes", causes=texts("page.comma").join(parts)) if parts else ""
 
 
 def _meaning(texts: Texts) -> Markup:

@@ -82,3 +82,11 @@ def test_every_colour_stands_out_from_its_background(row: tuple[str, ...], backg
     for colour in row:
         brighter, darker = sorted((luminance(colour), luminance(background)), reverse=True)
         assert (brighter + 0.05) / (darker + 0.05) >= least, colour
+
+
+def test_few_moves_are_counted_in_whole_users() -> None:
+    days = [{"date": f"2024-01-0{day}", "behaviour": count, "ageing": 0, "model": 0} for day, count in ((1, 0), (2, 2))]
+    axis = charts.moved(days, TEXTS)["layout"]["yaxis"]
+    assert (axis["dtick"], axis["range"]) == (1, [0, 5])
+    many = [{**day, "ageing": 40} for day in days]
+    assert "dtick" not in charts.moved(many, TEXTS)["layout"]["yaxis"]
