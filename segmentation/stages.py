@@ -123,7 +123,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
         files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
         raw = slices.read_day(store.objects, files, day)
         recipe = store.recipe_on(state, day)
-        accepted, critical = check_rows(store.objects, day, raw, listed["files"], listed["weekday_rows"], recipe)
+        accepted, critical = check_rows(store.objects, day, raw, listed, recipe)
         if accepted:
             checked[day] = accepted
         else:

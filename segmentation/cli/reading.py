@@ -99,12 +99,17 @@ def decisions(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command(rich_help_panel=READ)
 def quality(context: typer.Context, day: Day = None, as_json: Json = False) -> None:
-    """The rows of a day: read, accepted, quarantined with their reasons, and warnings. Counts only."""
+    """The rows of a day: read, accepted, quarantined with their reasons, and warnings. Counts only.
+
+    And of each file that they came from: how many of its rows belong to accepted days, wait for days that nobody has asked
+    for yet, or have no readable date.
+    """
     from segmentation.cli import tables
     from segmentation.monitor import read_models
 
     store = open_history(context)
-    show(read_models.quality(store, day or read_models.latest(store.state())), as_json, tables.quality)
+    day = day or read_models.latest(store.state())
+    show({**read_models.quality(store, day), "files": read_models.files(store, day)}, as_json, tables.quality)
 
 
 @app.command(rich_help_panel=READ)

@@ -202,6 +202,15 @@ def quality(console: Console, record: Record) -> None:
             for warning in counts["warnings"]
         ]
         console.print(Group(*lines))
+    columns = ("File", "Rows", "Of accepted days", "Waiting", "Undated")
+    table = _table((columns[0], "left"), *((column, "right") for column in columns[1:]), title="Files, all their days")
+    for file in record["files"]:
+        counts = (file["rows"], file["of_accepted_days"], file["waiting"], file["undated"])
+        table.add_row(escape(file["file"]), *(_whole(count) for count in counts))
+        for reason, count in file["undated_reasons"].items():
+            table.add_row(f"  [dim]{escape(reason)}[/]", "", "", "", _whole(count))
+    if record["files"]:
+        console.print(table)
 
 
 def user(console: Console, record: Record) -> None:

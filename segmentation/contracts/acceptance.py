@@ -1,13 +1,14 @@
 """One day's raw rows → accepted rows, cells and quarantined rows in the store, with their counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
 from segmentation.config import Recipe
-from segmentation.contracts.gate import Figures, gate
+from segmentation.contracts.gate import Figures, Finding, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
 from segmentation.store.content import hash_table
@@ -18,20 +19,22 @@ TABLE = "orders"
 
 
 def check_rows(
-    objects: Objects, day: date, raw: pa.Table, files: dict[str, int], weekday_rows: Sequence[int], recipe: Recipe
+    objects: Objects, day: date, raw: pa.Table, listed: Mapping[str, Any], recipe: Recipe
 ) -> tuple[AcceptedDay | None, str]:
     """Split the rows, gate them, and keep what was accepted and what was quarantined.
 
-    `files`: rows of the day by file; `weekday_rows`: raw rows of the same weekdays before. Returns the day, or None and
-    what is critical about its rows; then nothing is kept.
+    `listed`: the day's `files` (rows by key), their `names`, and `weekday_rows`, the raw rows of the same weekdays before.
+    Returns the day, or None and what is critical about its rows; then nothing is kept.
     """
     parts = split(raw, recipe)
     table = parts.accepted.sort_by([(name, "ascending") for name in parts.accepted.column_names])
     verdict = gate(
-        table, Figures(raw.num_rows, table.num_rows, parts.quarantined.num_rows, tuple(weekday_rows)), recipe.validation
+        table,
+        Figures(raw.num_rows, table.num_rows, parts.quarantined.num_rows, tuple(listed["weekday_rows"])),
+        recipe.validation,
     )
     if verdict.critical:
-        return None, ", ".join(f"{finding.reason} ({finding.observed})" for finding in verdict.critical)
+        return None, ", ".join(_said(finding) for finding in verdict.critical)
 
     def kept(folder: str, rows: pa.Table) -> str | None:
         return objects.put_table(f"{folder}/{TABLE}/date={day}", rows) if rows.num_rows else None
@@ -40,15 +43,21 @@ def check_rows(
     accepted = AcceptedTable(
         partition=hash_table(table, table.column_names) if some else "",
         users=hash_table(pa.table({"user_id": table["user_id"].unique()}), ["user_id"]) if some else "",
-        files=files,
+        files=dict(listed["files"]),
         rows=table.num_rows,
         accepted=kept("accepted", table),
         cells=None,
         quarantine=kept("quarantine", parts.quarantined),
         columns=list(table.column_names) if some else [],
         quality=counts(parts, verdict),
+        names=dict(listed["names"]),
     )
     return AcceptedDay({TABLE: accepted}, recipe.reading), ""
+
+
+def _said(finding: Finding) -> str:
+    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.observed.items())
+    return f"{finding.reason} ({figures})" if figures else finding.reason
 
 
 def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date, AcceptedDay]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segmentation.errors import ConfigError, SegmentationError
+from segmentation.sources import slices
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
 from segmentation.store.state import Published, State
@@ -165,6 +166,31 @@ def quality(store: Store, day: date) -> Record:
         tables = state.accepted[day].tables
         return {"date": day.isoformat(), "tables": {name: table.quality for name, table in tables.items()}}
     raise _not_there(day, state.accepted, "has no accepted rows", "accepted")
+
+
+def files(store: Store, day: date) -> list[Record]:
+    """Each file that the day's rows came from, with all its rows, of whatever day; counts only.
+
+    rows = of_accepted_days + waiting (of days nobody has asked for yet) + undated (quarantined with the file, by reason).
+    """
+    state = store.state()
+    found = []
+    for table, accepted in state.accepted[day].tables.items() if day in state.accepted else ():
+        for key in accepted.files:
+            index = slices.load(store.objects, accepted.names.get(key, key), key, table)
+            asked = sum(rows for other, (_, rows) in index.days.items() if other in state.accepted)
+            found.append(
+                {
+                    "table": table,
+                    "file": index.name,
+                    "rows": index.rows,
+                    "of_accepted_days": asked,
+                    "waiting": index.rows - index.undated - asked,
+                    "undated": index.undated,
+                    "undated_reasons": index.reasons,
+                }
+            )
+    return sorted(found, key=lambda row: (row["table"], row["file"]))
 
 
 def rows_per_day(store: Store, until: date, days: int) -> list[Record]:

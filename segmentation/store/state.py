@@ -22,6 +22,7 @@ class AcceptedTable:
     quarantine: str | None
     columns: list[str]  # canonical columns of the accepted rows
     quality: dict[str, Any]
+    names: dict[str, str] = field(default_factory=dict)  # key of the raw file index → what the file was called
 
 
 @dataclass(frozen=True)
