@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segmentation.errors import ConfigError, SegmentationError
-from segmentation.sources import slices
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
 from segmentation.store.state import Published, State
@@ -173,6 +172,8 @@ def files(store: Store, day: date) -> list[Record]:
 
     rows = of_accepted_days + waiting (of days nobody has asked for yet) + undated (quarantined with the file, by reason).
     """
+    from segmentation.sources import slices  # loads the engines, which a list of days does not need
+
     state = store.state()
     found = []
     for table, accepted in state.accepted[day].tables.items() if day in state.accepted else ():
