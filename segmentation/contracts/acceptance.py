@@ -1,6 +1,7 @@
 """One day's raw rows → accepted rows, cells and quarantined rows in the store, with their counts."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -16,6 +17,7 @@ from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
 
 TABLE = "orders"
+WRITERS = 4
 
 
 def check_rows(
@@ -64,9 +66,10 @@ def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date,
     """The days with the cells of their accepted rows made and kept; many days cost little more than one."""
     keys = {day: key for day, accepted in days.items() if (key := accepted.tables[TABLE].accepted)}
     made = cells([(day, objects.path(key)) for day, key in keys.items()])
-    result = dict(days)
-    for day, table in made.items():
-        accepted = days[day].tables[TABLE]
-        kept = replace(accepted, cells=objects.put_table(f"cells/{TABLE}/date={day}", table))
-        result[day] = replace(days[day], tables={TABLE: kept})
-    return result
+
+    def kept(day: date) -> AcceptedDay:
+        accepted = replace(days[day].tables[TABLE], cells=objects.put_table(f"cells/{TABLE}/date={day}", made[day]))
+        return replace(days[day], tables={TABLE: accepted})
+
+    with ThreadPoolExecutor(WRITERS) as writers:  # compressing and writing let go of the interpreter
+        return {**days, **dict(zip(made, writers.map(kept, made), strict=True))}
