@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -43,6 +43,7 @@ DAGS = ("user_segmentation", "segment_reconcile")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 15
+RESTARTS = 5
 
 
 class AirflowError(Exception):
@@ -63,6 +64,7 @@ class LocalAirflow:
         self._port = port
         self._settings = settings or {}
         self._started = datetime.min.replace(tzinfo=UTC)
+        self._restarts = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
 
@@ -162,11 +164,38 @@ class LocalAirflow:
         parsed = {dag["dag_id"] for dag in dags if datetime.fromisoformat(dag["last_parsed_time"]) > self._started}
         return None if parsed.issuperset(DAGS) else "its DAGs"
 
+    def keep_running(self) -> None:
+        """Start a process that has ended again, as any operator of Airflow does: on SQLite, two writers may break one.
+
+        Raises AirflowError naming its log when that happens too often.
+        """
+        for name, process in list(self._processes.items()):
+            if process.poll() is None:
+                continue
+            end([process])
+            if self._restarts == RESTARTS:
+                raise AirflowError(f"Airflow's {name} ended again; see {self.log(name)}\n{self.last_lines(name)}")
+            self._restarts += 1
+            self._run(name, COMPONENTS[name])
+
+    def backfill(self, first: date, last: date, **options: Any) -> int:
+        """Create a backfill of `user_segmentation` and return its number; the DAG runs from here on.
+
+        The DAG is paused meanwhile: on SQLite, Airflow commits the runs one by one, and deletes them when the database is
+        locked in between. A scheduler that has begun to run them ends then.
+        """
+        self.pause(DAGS[0], True)
+        body = {"dag_id": DAGS[0], "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z", **options}
+        number = int(self.call("POST", "/backfills", body)["id"])
+        self.pause(DAGS[0], False)
+        return number
+
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """One request to Airflow's REST API (`path` without /api/v2); returns the JSON answer.
 
         A locked database (503; SQLite has one writer) is asked again. Raises AirflowError with the answer otherwise.
         """
+        self.keep_running()
         for attempt in range(20):
             if "Authorization" not in self._client.headers:
                 login = {"username": USER, "password": self.password}
@@ -304,7 +333,9 @@ def main() -> None:
             if not (DEMO / "store").exists():
                 print("There is no history yet: `make demo` makes one, or trigger the DAG with a date.")
             print(f"Airflow: {airflow.url}\nuser {USER}, password {airflow.password}\nCtrl-C stops it.", flush=True)
-            signal.pause()
+            while True:
+                airflow.keep_running()
+                time.sleep(1)
     except AirflowError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

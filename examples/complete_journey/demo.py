@@ -48,7 +48,8 @@ def main() -> None:
     try:
         told.print(f"\n[bold]1/3  {project.start} to {hand_over} through the command line[/]")
         days = ("--from", str(project.start), "--to", str(hand_over))
-        segmentation("backfill", *days, "--workers", "2", show=True)
+        told.print(f"[dim]$ segmentation backfill {' '.join(days)} --workers 2[/]")
+        segmentation("backfill", *days, "--workers", "2")
         told.print(f"\n[bold]2/3  {hand_over + DAY} to {project.end} through Airflow's own backfill[/]")
         with LocalAirflow(DEMO / "airflow", CONFIG, free_port(8080)) as airflow:
             backfill(airflow, hand_over + DAY, project.end)
@@ -63,10 +64,8 @@ def main() -> None:
 
 
 def segmentation(*arguments: str, show: bool = False) -> str:
-    """Run the project's command line and return what it prints; or show it, without returning it."""
+    """Run the project's command line and return what it prints, or show it; its progress is shown."""
     command = [sys.executable, "-c", "from segmentation.cli import main; main()", "--config", str(CONFIG), *arguments]
-    if show:
-        told.print(f"[dim]$ segmentation --config {CONFIG.relative_to(DEMO.parent)} {' '.join(arguments)}[/]")
     with signals_held():  # a session of its own, as Airflow's processes: its workers end with it
         process = subprocess.Popen(command, stdout=None if show else subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -87,10 +86,8 @@ def backfill(airflow: LocalAirflow, first: date, last: date) -> None:
         starting = progress.add_task("Airflow is starting", total=None)
         airflow.wait_until_ready(lambda part: progress.update(starting, description=f"Airflow starts: {part}"))
         progress.update(starting, description=f"Airflow at {airflow.url}", total=1, completed=1)
-        for dag in ("user_segmentation", "segment_reconcile"):
-            airflow.pause(dag, False)
-        request = {"dag_id": "user_segmentation", "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
-        airflow.call("POST", "/backfills", {**request, "max_active_runs": 2, "reprocess_behavior": "none"})
+        airflow.backfill(first, last, max_active_runs=2, reprocess_behavior="none")
+        airflow.pause("segment_reconcile", False)
         days = DAYS_THROUGH_AIRFLOW
         segmenting = progress.add_task("tasks", total=days * TASKS)
         while True:
@@ -139,21 +136,22 @@ def bars() -> Iterator[Progress]:
 
 
 def show_results(last: date) -> None:
-    week = (str(last - 7 * DAY), str(last))
     for title, command in (
         (f"The segments on {last}", ("segments",)),
-        ("The last week", ("migrations", "--from", week[0], "--to", week[1])),
+        ("The last week", ("migrations", "--from", str(last - 7 * DAY), "--to", str(last))),
     ):
         shown.print(f"\n[bold]{title}[/]")
-        shown.print(segmentation(*command), markup=False)
-    shown.print("[bold]How many moved on each day[/]")
+        sys.stdout.flush()
+        segmentation(*command, show=True)
+    shown.print("\n[bold]How many moved on each day[/]")
     shown.print(moves(json.loads(segmentation("history", "--json"))))
-    shown.print(f"Digest   {segmentation('digest').strip()}")
-    shown.print(f"Report   {DEMO / 'report.html'}")
-    shown.print(f"Store    {load(CONFIG).store_path()}")
-    shown.print(
-        "Go on    [bold]make up[/] shows these days in Airflow; `segmentation --help` shows what else can be asked."
-    )
+    for name, value in (
+        ("Digest", segmentation("digest").strip()),
+        ("Report", DEMO / "report.html"),
+        ("Store", load(CONFIG).store_path()),
+        ("Go on", "`make up` shows these days in Airflow; `.venv/bin/segmentation --help` what else can be asked"),
+    ):
+        shown.print(f"{name:<8} {value}", soft_wrap=True, markup=False)
 
 
 def moves(days: list[dict[str, Any]]) -> Table:

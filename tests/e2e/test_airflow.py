@@ -21,6 +21,7 @@ import pytest
 from airflow_local import LocalAirflow, free_port
 
 from segmentation.config import load
+from segmentation.history import stale
 from segmentation.store.store import open_store
 
 T = TypeVar("T")
@@ -143,25 +144,17 @@ def told(airflow: LocalAirflow, run: str) -> dict[str, Any]:
     return dict(json.loads(value) if isinstance(value, str) else value)
 
 
-def backfill(airflow: LocalAirflow, first: date, last: date, **options: Any) -> None:
-    """Create a backfill and wait until Airflow has completed it."""
-    body = {"dag_id": DAILY, "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z", **options}
-    number = airflow.call("POST", "/backfills", body)["id"]
-    days = (last - first).days + 1
-    wait_for(
-        f"the backfill of {first} to {last}",
-        lambda: airflow.call("GET", f"/backfills/{number}")["completed_at"],
-        120 + 60 * days,
-    )
+def completed(airflow: LocalAirflow, number: int, days: int) -> None:
+    """Wait until Airflow has completed a backfill."""
+    find = lambda: airflow.call("GET", f"/backfills/{number}")["completed_at"]  # noqa: E731
+    wait_for("the backfill", find, 120 + 60 * days)
 
 
 def settled(airflow: LocalAirflow, config: Path) -> None:
     """Wait until `segment_reconcile` has nothing left to do."""
 
     def quiet() -> bool:
-        days = json.loads(cli(config, "history", "--json"))
-        runs = airflow.runs(RECONCILE)
-        return {run["state"] for run in runs} == {"success"} and {day["status"] for day in days} == {"current"}
+        return {run["state"] for run in airflow.runs(RECONCILE)} == {"success"} and not stale(load(config))
 
     wait_for("segment_reconcile", quiet, 600)
 
@@ -176,6 +169,7 @@ def unpaused(airflow) -> LocalAirflow:
 
 @pytest.fixture(scope="module")
 def unreachable(shop) -> Path:
+    """Where one run's store should be."""
     path = shop.root / "unreachable"
     path.write_text("a file where the folder of a store belongs")
     return path
@@ -197,6 +191,8 @@ def apart(shop, unpaused, unreachable) -> dict[str, str]:
     asked = {name: trigger(unpaused, {"config": str(config)}) for name, config in configs.items() if name != "dated"}
     asked["dated"] = trigger(unpaused, {"config": str(configs["dated"]), "date": str(shop.day(2))})
     asked["future"] = trigger(unpaused, {"date": str(shop.yesterday + 2 * DAY)})
+    wait_for("a failure", lambda: unpaused.tasks(DAILY, asked["unreachable"])["extract"]["state"] == "up_for_retry")
+    unreachable.unlink()
     return asked
 
 
@@ -209,12 +205,7 @@ def test_the_schedule_runs_yesterday_when_it_is_unpaused(shop, unpaused, apart):
     assert published(shop.root / "shop.toml") == {shop.yesterday: 1}
 
 
-def test_a_store_that_cannot_be_reached_is_tried_again(unpaused, apart, unreachable):
-    wait_for(
-        "a first failure",
-        lambda: unpaused.tasks(DAILY, apart["unreachable"])["extract"]["state"] == "up_for_retry",
-    )
-    unreachable.unlink()
+def test_a_store_that_cannot_be_reached_is_tried_again(unpaused, apart):
     assert finished(unpaused, apart["unreachable"]) == "success"
     tasks = unpaused.tasks(DAILY, apart["unreachable"])
     assert tasks["extract"]["try_number"] >= 2
@@ -265,12 +256,14 @@ def test_each_published_day_is_told_by_an_event_of_the_asset(shop, unpaused):
 def test_a_backfill_backwards_comes_out_as_a_clean_run_and_costs_two_derivations_a_day(shop, unpaused, days):
     config = shop.root / "shop.toml"
     before = published(config)
-    backfill(unpaused, shop.day(days), shop.day(1), run_backwards=True, max_active_runs=4, reprocess_behavior="none")
+    options = {"run_backwards": True, "max_active_runs": 4, "reprocess_behavior": "none"}
+    completed(unpaused, unpaused.backfill(shop.day(days), shop.day(1), **options), days)
+    clean = shop.forward(f"forward-{days}", shop.day(days))
     settled(unpaused, config)
     derivations = published(config) - before
     assert set(derivations) >= {shop.day(back) for back in range(1, days + 1)}
     assert max(derivations.values()) <= 2
-    assert digest(config) == shop.forward(f"forward-{days}", shop.day(days))
+    assert digest(config) == clean
 
 
 def test_a_corrected_day_in_the_middle_is_processed_again_and_later_days_follow(shop, unpaused):
@@ -278,7 +271,9 @@ def test_a_corrected_day_in_the_middle_is_processed_again_and_later_days_follow(
     before, runs = digest(config), len(unpaused.runs(DAILY))
     file = shop.file(4)
     file.write_text(file.read_text() + f"late,{shop.day(4)} 23:59:59,late-1,3,999.99\n")
-    backfill(unpaused, shop.day(4), shop.day(4), max_active_runs=1, reprocess_behavior="completed")
+    number = unpaused.backfill(shop.day(4), shop.day(4), max_active_runs=1, reprocess_behavior="completed")
+    clean = shop.forward("corrected", shop.day(8))
+    completed(unpaused, number, 1)
     settled(unpaused, config)
     assert len(unpaused.runs(DAILY)) == runs  # the day's run was cleared, not another one made
-    assert digest(config) == shop.forward("corrected", shop.day(8)) != before
+    assert digest(config) == clean != before
