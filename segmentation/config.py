@@ -282,7 +282,7 @@ def reference() -> str:
         "One TOML file, `segmentation.toml`. Paths are relative to it. An unknown setting is an error. A setting can be given",
         f"by the environment too: `{ENVIRONMENT_PREFIX}STORE__URL=file:/data/store` overrides `[store] url`.",
         "",
-        "`[sources.orders]`, `[validation]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone can change a result.",
+        "`[sources.orders]`, `[validation]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone change results.",
         "A change of them is recorded in the history and counts from the day after the latest published one. `[features]`,",
         "`[clustering]` and the time zone cannot be changed once a day is published. (`lookback_days` is no part of this.)",
     ]

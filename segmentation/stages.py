@@ -144,8 +144,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
 def build_features(config: Config, day: date) -> dict[str, Any]:
     """Fix what the day is derived from, and compute every user's features as of the day.
 
-    Returns the derivation and the number of users. Raises DataContractError while a day of the window is not accepted,
-    and when no user has a row in the window.
+    Returns the derivation and the number of users. Raises DataContractError while a day of the window is not accepted.
     """
     check_day(config, day)
     store = open_store(config)
@@ -176,10 +175,6 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
         "quality": state.accepted[day].tables["orders"].quality,
     }
     sums = _sums(store, inputs, day, day, recipe)
-    if sums.num_rows == 0:
-        raise DataContractError(
-            f"{day}: no user has an accepted row in the {recipe.features.window_days} days up to it"
-        )
     features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
     if "amount" in inputs["columns"]:
         features = features.append_column("revenue", money(sums["amount"].to_numpy()))
@@ -220,14 +215,14 @@ def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
     inputs = folder.json("inputs")
     recipe = store.recipe(inputs["derivation"]["recipe"])
     features = folder.table("features")
-    if inputs["parent_folder"] is None:
-        wanted = model_features(recipe.clustering, frozenset(inputs["columns"]))
+    model = _parent_model(store, inputs)
+    if model is None:
+        wanted = model_features(recipe.clustering, frozenset(inputs["columns"])) if features.num_rows else ()
         fit, decision = policy.baseline(day, features, wanted, recipe.clustering)
         model = Model.founded(fit, store.put_named("fits", fit.document()), day)
     else:
-        model = Model.from_document(store.json(f"{inputs['parent_folder']}/model.json"))
         lacking = [name for name in model.features if name not in features.column_names]
-        if lacking:
+        if lacking and features.num_rows:
             raise DataContractError(
                 f"{day}: the segments are made by {', '.join(lacking)}, which cannot be computed from the columns that the "
                 f"window has ({', '.join(inputs['columns'])}); see `segmentation features` for what each needs"
@@ -237,6 +232,14 @@ def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
     folder.put_json("model", model.document())
     folder.put_json("decision", decision)
     return _decided(folder)
+
+
+def _parent_model(store: Store, inputs: Mapping[str, Any]) -> Model | None:
+    """The model to carry on; None where there is no parent, or it had nobody to found segments on."""
+    if inputs["parent_folder"] is None:
+        return None
+    model = Model.from_document(store.json(f"{inputs['parent_folder']}/model.json"))
+    return model if model.segments else None
 
 
 def _decided(folder: Folder) -> dict[str, Any]:
@@ -259,14 +262,13 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
     parent = None
     if inputs["parent_folder"] is None:
         members = tracking.baseline(day, users, today)
-        events = dict.fromkeys(model.ids, "born")
     else:
         parent = _parent(store, inputs["parent_folder"], date.fromisoformat(inputs["derivation"]["parent"][0]))
         idle = partial(_features, store, inputs, day, parent.day, recipe)
         causes = HadTheyDoneNothing(users, idle, fit, model.ids)
         known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
         members = tracking.follow(day, users, today, parent, recipe.adjustment, known, causes)
-        events = dict.fromkeys(model.ids, "continued")
+    events = {segment.segment_id: "born" if segment.born == day else "continued" for segment in model.segments}
     present = members.filter(pc.is_valid(members["segment_id"]))
     revenue = money_units(features["revenue"]) if "revenue" in features.column_names else None
     earned = None
@@ -295,13 +297,13 @@ def publish(config: Config, day: date, derivation: str) -> dict[str, Any]:
     inputs = folder.json("inputs")
     if folder.manifest() is None:
         members = folder.table("memberships")
-        users = int(pc.sum(pc.is_valid(members["segment_id"])).as_py())
+        users = members.num_rows - members["segment_id"].null_count
         summary = {
             "users": users,
             "segments": len(folder.json("model")["segments"]),
             "decision": folder.json("decision")["decision"],
             "moved": _moved(members),
-            "share_moved": round(_moved(members) / users, 6),
+            "share_moved": round(_moved(members) / max(users, 1), 6),
         }
         folder.put_json("quality", {"date": day.isoformat(), "tables": {"orders": inputs["quality"]}})
         folder.complete(folder.snapshot_id(), summary)

@@ -15,7 +15,7 @@ def baseline(
 ) -> tuple[Fit, dict[str, Any]]:
     """The first day of a history: fit a model. Returns the fit and the decision."""
     fit = Fit.of(features, model_features, clustering)
-    nearest = np.argmin(fit.distances(features), axis=1)
+    nearest = np.argmin(fit.distances(features), axis=1) if features.num_rows else np.array([], dtype=np.int64)
     counts = np.bincount(nearest, minlength=len(fit.centres))
     evidence = {
         "users": features.num_rows,
@@ -26,7 +26,9 @@ def baseline(
     }
     names = ", ".join(name.replace("_", " ") for name in model_features)
     sentence = f"First day of the history: {len(fit.centres)} segments were founded on {features.num_rows:,} users, by {names}."
-    if len(fit.centres) != clustering.segments:
+    if not features.num_rows:
+        sentence = "No user had a row in the window: there is nobody yet to found segments on."
+    elif len(fit.centres) != clustering.segments:
         sentence += f" {clustering.segments} were asked for, but there are no more users who differ."
     return fit, {"date": day.isoformat(), "decision": "baseline", "evidence": evidence, "sentence": sentence}
 

@@ -25,8 +25,13 @@ class Fit:
 
     @classmethod
     def of(cls, table: pa.Table, features: tuple[str, ...], clustering: Clustering) -> Self:
-        """Fit on a table (user_id and a float64 column per feature) that is sorted by user_id."""
+        """Fit on a table (user_id and a float64 column per feature) that is sorted by user_id.
+
+        Without any user there are no centres.
+        """
         users = table.column("user_id").to_pylist()
+        if not users:
+            return cls(clustering.algorithm, Transform(()), np.empty((0, 0)))
         sample = table.take(kmeans.sample_positions(users, clustering.sample_users))
         transform = Transform.fit(sample, features)
         assert isinstance(clustering.segments, int)
@@ -35,6 +40,8 @@ class Fit:
 
     def distances(self, table: pa.Table) -> Matrix:
         """Each user's distance to each centre, (users, segments), in frozen standard deviations."""
+        if table.num_rows == 0:  # such a table may lack the features' columns
+            return np.empty((0, len(self.centres)))
         return kmeans.distances(self.transform.apply(table), self.centres)
 
     def document(self) -> dict[str, Any]:

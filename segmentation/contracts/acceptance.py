@@ -43,7 +43,7 @@ def check_rows(
 
     some = table.num_rows > 0
     accepted = AcceptedTable(
-        partition=hash_table(table, table.column_names) if some else "",
+        partition=hash_table(table, sorted(table.column_names)) if some else "",
         users=hash_table(pa.table({"user_id": table["user_id"].unique()}), ["user_id"]) if some else "",
         files=dict(listed["files"]),
         rows=table.num_rows,

@@ -47,6 +47,7 @@ class Log:
             body = decide(state)
             if body is None:
                 return state
+            self._refuse_a_hole(state.number + 1)
             record = {"number": state.number + 1, "previous": state.head, **body, **_signature()}
             if self._objects.put(key_of(record["number"]), seal(record)):
                 state = self.state()
@@ -54,6 +55,11 @@ class Log:
                 if record["number"] % CHECKPOINT_EVERY == 0:
                     self._objects.put(checkpoint_key(state.number), seal(state.document()))
                 return state
+
+    def _refuse_a_hole(self, number: int) -> None:
+        """Raise StoreError if a later record exists and this one does not: it was lost, and may still be put back."""
+        if self._objects.exists(key_of(number + 1)) and not self._objects.exists(key_of(number)):
+            raise StoreError(f"{key_of(number)} is missing, a later record is there; put it back from a backup")
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All records from the first. Raises StoreError at a damaged one."""

@@ -73,6 +73,8 @@ class Assignment:
 
     def nearest(self, published: Codes) -> Codes:
         """The nearest segment of each user: a tie goes to the published segment, then to the smaller id."""
+        if not len(published):  # nobody there, and perhaps no segment either
+            return published
         nearest = np.argmin(self.distances, axis=1).astype(np.int64)
         rows = np.arange(len(nearest))
         tied = (published != NOWHERE) & (self.distances[rows, published] == self.distances[rows, nearest])
@@ -161,6 +163,8 @@ def follow(
 
 def _margins(today: Assignment, published: Codes, nearest: Codes) -> Codes:
     """Per mille, rounded half to even: the challenger's 1 − nearest / published, else 1 − nearest / second nearest."""
+    if not len(nearest):
+        return nearest
     rows = np.arange(len(nearest))
     nearest_distance = today.distances[rows, nearest]
     if len(today.ids) > 1:

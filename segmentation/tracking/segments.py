@@ -37,7 +37,7 @@ def segments(
                 "event": events[segment.segment_id],
                 "parents": ",".join(segment.parents),
                 "users": int(inside.sum()),
-                "share": round(float(inside.sum()) / len(members), 6),
+                "share": round(float(inside.sum()) / max(len(members), 1), 6),
                 **{f"mean_{name}": _mean(values[name][inside]) for name in names},
             }
         )

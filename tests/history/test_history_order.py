@@ -159,6 +159,26 @@ def test_the_same_rows_in_another_order_are_the_same_day(tmp_path: Path) -> None
     assert history.stale(config) == []
 
 
+def test_a_window_that_lost_all_its_rows_does_not_stop_the_days_after_it(tmp_path: Path) -> None:
+    """The first published day's rows are withdrawn: it is published without anybody, the next one founds the segments."""
+    shop = Shop(tmp_path)
+    for offset in (0, 6, 7):
+        for user in range(6):
+            shop.buy(FIRST + timedelta(days=offset), f"u{user}", 5.0 * (user + 1) + offset)
+    shop.write()
+    days = [FIRST + timedelta(days=offset) for offset in (0, 6, 7, 20, 21)]
+    config = forward(tmp_path, "store", days)
+    shop.rows.pop(days[0])
+    shop.write(days[0])
+    history.run(config, days[0])
+    history.reconcile(config)
+    state = open_store(config).state()
+    figures = [(state.published[day].summary["users"], state.published[day].summary["decision"]) for day in days]
+    assert figures == [(0, "baseline"), (6, "baseline"), (6, "hold"), (0, "hold"), (0, "hold")]
+    assert state.digest() == digest(forward(tmp_path, "clean", days))
+    consistent(config)
+
+
 def test_an_empty_day_is_refused_unless_allowed(tmp_path: Path) -> None:
     random_shop(tmp_path, seed=19)
     empty = FIRST + timedelta(days=40)
@@ -214,7 +234,10 @@ from pathlib import Path
 sys.path[:0] = [{tests!r}]
 from shop import shop_config
 from segmentation import history
+from segmentation.contracts import acceptance
+from segmentation.contracts.gate import Verdict
 from segmentation.store.objects import Objects
+acceptance.gate = lambda *_: Verdict((), ())  # see conftest.py
 if __name__ == "__main__":
     put, left = Objects.put, [{writes}]
     def dying(self, key, data):
@@ -256,6 +279,8 @@ def test_two_writers_and_a_reader_at_once(shop: Shop, expected: str, tmp_path: P
     code = (
         "import sys; from datetime import date; from pathlib import Path; sys.path[:0] = [sys.argv[1]]\n"
         "from shop import shop_config; from segmentation import history\n"
+        "from segmentation.contracts import acceptance; from segmentation.contracts.gate import Verdict\n"
+        "acceptance.gate = lambda *_: Verdict((), ())\n"
         "config = shop_config(Path(sys.argv[2]), sys.argv[3])\n"
         "for day in sys.argv[4:]: history.run(config, date.fromisoformat(day))\n"
     )
