@@ -85,14 +85,15 @@ class History(RuleBasedStateMachine):
     def reconcile(self, death: tuple[int, str] | None) -> None:
         self.attempt(death, [], lambda: history.reconcile(self.config()))
 
-    @rule(offset=offsets)
-    def correct_a_file(self, offset: int) -> None:
-        day = FIRST + timedelta(days=offset)
-        if self.shop.rows.get(day):
-            first, *rest = self.shop.rows[day]
-            self.shop.rows[day] = [first.rpartition(",")[0] + ",77.5", *rest]
-            self.shop.write(day)
-            HAPPENED["a corrected file"] += self.is_accepted(day)
+    @precondition(lambda self: self.accepted_days())
+    @rule(pick=st.integers(0, LENGTH))
+    def correct_a_file(self, pick: int) -> None:
+        days = self.accepted_days()
+        day = days[pick % len(days)]
+        first, *rest = self.shop.rows[day]
+        self.shop.rows[day] = [first.rpartition(",")[0] + ",77.5", *rest]
+        self.shop.write(day)
+        HAPPENED["a corrected file"] += 1
 
     @rule(offset=offsets)
     def withdraw_a_file(self, offset: int) -> None:
@@ -100,12 +101,14 @@ class History(RuleBasedStateMachine):
         self.shop.rows.pop(day, None)
         self.shop.write(day)
 
-    @rule(offset=offsets, user=st.integers(0, 9))
-    def add_a_late_row(self, offset: int, user: int) -> None:
-        day = FIRST + timedelta(days=offset)
+    @precondition(lambda self: self.accepted_days())
+    @rule(pick=st.integers(0, LENGTH), user=st.integers(0, 9))
+    def add_a_late_row(self, pick: int, user: int) -> None:
+        days = self.accepted_days()
+        day = days[pick % len(days)]
         self.shop.buy(day, f"u{user}", 33.25)
         self.shop.write(day)
-        HAPPENED["a late row"] += self.is_accepted(day)
+        HAPPENED["a late row"] += 1
 
     @precondition(lambda self: any(True for _ in self.published()))
     @rule(points=st.sampled_from([3000, 4000, 5000]))
@@ -125,9 +128,11 @@ class History(RuleBasedStateMachine):
     def published(self) -> dict[date, object]:
         return dict(open_store(self.config()).state().published) if hasattr(self, "root") else {}
 
-    def is_accepted(self, day: date) -> bool:
-        accepted = open_store(self.config()).state().accepted
-        return day in accepted
+    def accepted_days(self) -> list[date]:
+        """The days that were read already and have rows, in order."""
+        if not hasattr(self, "root"):
+            return []
+        return sorted(day for day in open_store(self.config()).state().accepted if self.shop.rows.get(day))
 
     def teardown(self) -> None:
         if not hasattr(self, "root"):
