@@ -43,9 +43,9 @@ def main() -> None:
     assert project.start
     assert project.end
     hand_over = project.end - DAYS_THROUGH_AIRFLOW * DAY
-    shutil.rmtree(DEMO, ignore_errors=True)
-    DEMO.mkdir()
     try:
+        shutil.rmtree(DEMO, ignore_errors=True)
+        DEMO.mkdir()
         told.print(f"\n[bold]1/3  {project.start} to {hand_over} through the command line[/]")
         days = ("--from", str(project.start), "--to", str(hand_over))
         told.print(f"[dim]$ segmentation backfill {' '.join(days)} --workers 2[/]")
