@@ -146,7 +146,8 @@ def a_log_of_1000_days(root: Path) -> None:
 
 def one_worker_beside_two(root: Path) -> None:
     """Four daily files of 1,000,000 lines each; one engine thread per worker."""
-    os.environ["SEGMENTATION_THREADS"] = "1"
+    os.environ |= {"SEGMENTATION_THREADS": "1", "OMP_NUM_THREADS": "1"}  # the second is Arrow's, in the workers
+    pa.set_cpu_count(1)
     for offset in range(4):
         write_day(root / "orders", FIRST + timedelta(days=offset), 1_000_000, 200_000)
     spent = {}
