@@ -122,7 +122,9 @@ def a_log_of_1000_days(root: Path) -> None:
     store = open_store(config)
     name = store.put_named("recipes", config.recipe().document())
     store.log.append(lambda state: {"kind": "recipe", "hash": name, "from_date": None})
-    table = AcceptedTable("", "", {"0" * 32: 1000}, 1000, "a" * 70, "c" * 70, None, ["user_id"], {"rows": 1000, "reasons": {}})
+    table = AcceptedTable(
+        "", "", {"0" * 32: 1000}, 1000, "a" * 70, "c" * 70, None, ["user_id"], {"rows": 1000, "reasons": {}}
+    )
     for number in range(1364):
         content = f"{number:032x}"
         accepted = AcceptedDay({"orders": replace(table, partition=content, users=content)}, "reading")
