@@ -61,9 +61,16 @@ def extract(config: Config, day: date) -> dict[str, Any]:
 
 
 def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
-    """Those of the days that are not accepted yet, or not older than the look-back before `first`."""
+    """Those of the days that are not accepted yet, were read by another recipe, or are within the look-back of `first`."""
+    store = open_store(config)
     lookback = timedelta(days=config.sources.orders.options.lookback_days)
-    return [day for day in days if day not in state.accepted or day >= first - lookback]
+    readings = {name: store.recipe(name).reading for name in {recipe.hash for recipe in state.recipes}}
+
+    def is_read(day: date) -> bool:
+        accepted = state.accepted.get(day)
+        return accepted is not None and accepted.reading == readings[str(state.recipe_on(day))]
+
+    return [day for day in days if day >= first - lookback or not is_read(day)]
 
 
 def check_day(config: Config, day: date) -> None:
