@@ -289,13 +289,17 @@ def signals_held() -> Iterator[None]:
 
 
 def end_on_signals() -> None:
-    """Make SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that it stops what it started."""
+    """Make SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that it stops what it started.
+
+    And Ctrl-C too: a program that a shell starts in the background begins with it ignored.
+    """
 
     def end(number: int, _: FrameType | None) -> None:
         sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def is_free(port: int) -> bool:

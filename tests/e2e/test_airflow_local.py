@@ -70,6 +70,15 @@ def test_what_a_finished_process_has_left_in_its_session_is_ended(tmp_path):
     assert members(process.pid) == []
 
 
+@pytest.fixture
+def _interrupts():
+    """Ctrl-C raises, also where the tests run as a shell's background job, which begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
 def test_a_signal_inside_a_protected_block_takes_effect_after_it():
     done = []
     with pytest.raises(KeyboardInterrupt), signals_held():  # noqa: PT012
