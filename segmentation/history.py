@@ -39,7 +39,7 @@ def run(config: Config, day: date) -> dict[str, Any]:
     """
     read = stages.extract(config, day)
     validated = stages.validate(config, read["read"])
-    return {**derive(config, day), "warnings": validated["warnings"]}
+    return {**derive(config, day), "warnings": read["warnings"] + validated["warnings"]}
 
 
 def derive(config: Config, day: date) -> dict[str, Any]:
@@ -93,29 +93,30 @@ def prepare(
     """
     store = open_store(config)
     state = record_recipe(config, store)
-    wanted = set(days)
-    for day in days:
-        wanted.update(window(day, store.recipe_on(state, day).features.window_days))
-    fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
-    if order == "backward":
-        fresh.reverse()
-    elif order == "random":
-        random.Random(SEED).shuffle(fresh)
-    batches = [fresh[start : start + BATCH_DAYS] for start in range(0, len(fresh), BATCH_DAYS)]
-    empty: list[date] = []
-    warnings: list[str] = []
-    failures: list[DataContractError] = []
     with _Workers(workers) as pool:
         parts = [(part, workers) for part in range(workers)]
         for done, _ in enumerate(pool.map(_index_files, [(config, part) for part in parts])):
             progress("reading files", done, len(parts))
         progress("reading files", len(parts), len(parts))
-        for done, result in enumerate(pool.map(_prepare_days, [(config, batch, set(days)) for batch in batches])):
+        _, empty = stages.read_days(config, days, set(days))
+        # As a run of each day by itself: a day that is refused asks for no window.
+        wanted = set(days) - set(empty)
+        for day in sorted(wanted):
+            wanted.update(window(day, store.recipe_on(state, day).features.window_days))
+        fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
+        if order == "backward":
+            fresh.reverse()
+        elif order == "random":
+            random.Random(SEED).shuffle(fresh)
+        batches = [fresh[start : start + BATCH_DAYS] for start in range(0, len(fresh), BATCH_DAYS)]
+        warnings: list[str] = []
+        failures: list[DataContractError] = []
+        for done, result in enumerate(pool.map(_prepare_days, [(config, batch) for batch in batches])):
             progress("checking days", min(done * BATCH_DAYS, len(fresh)), len(fresh))
-            empty += result[0]
-            warnings += result[1]
-            failures += result[2]
+            warnings += result[0]
+            failures += result[1]
         progress("checking days", len(fresh), len(fresh))
+        warnings += stages.read_days(config, days, set())[0]["warnings"]
     return sorted(empty), sorted(warnings), min(failures, key=str, default=None)
 
 
@@ -127,13 +128,13 @@ def _index_files(task: tuple[Config, tuple[int, int]]) -> None:
     slices.index(store.objects, config.sources.orders, config.root, recipe, part=part)
 
 
-def _prepare_days(task: tuple[Config, list[date], set[date]]) -> tuple[list[date], list[str], list[DataContractError]]:
-    config, days, by_date = task
-    read, empty = stages.read_days(config, days, by_date)
+def _prepare_days(task: tuple[Config, list[date]]) -> tuple[list[str], list[DataContractError]]:
+    config, days = task
+    read, _ = stages.read_days(config, days, set())
     try:
-        return empty, stages.validate(config, read["read"])["warnings"], []
+        return stages.validate(config, read["read"])["warnings"], []
     except DataContractError as error:
-        return empty, [], [error]
+        return [], [error]
 
 
 class _Workers:
@@ -181,10 +182,16 @@ def reconcile(config: Config, progress: Progress = no_progress) -> list[dict[str
 
     A day whose new snapshot has the same content as the old one leaves later days current.
     """
+    store = open_store(config)
     done: list[dict[str, Any]] = []
     while days := stale(config):
-        progress("reconciling days", len(done), len(done) + len(days))
-        done.append(derive(config, days[0]))
+        left = [day for day in sorted(store.state().published) if day >= days[0]]
+        for position, day in enumerate(left):
+            progress("reconciling days", position, len(left))
+            state = store.state()
+            asked = Derivations(state, store.recipe).asked(day)
+            if asked and asked.hash != state.published[day].derivation:
+                done.append(derive(config, day))
     progress("reconciling days", len(done), len(done))
     return done
 

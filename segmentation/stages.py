@@ -4,6 +4,7 @@ Each takes the date and small references, keeps its results in the store, and ca
 is not made twice.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import partial
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from segmentation.adjustment import policy
 from segmentation.clustering.model import Fit, Model
 from segmentation.config import Config, Recipe
-from segmentation.contracts.acceptance import check_rows, with_cells
+from segmentation.contracts.acceptance import check_rows, lost, with_cells
 from segmentation.dates import window
 from segmentation.errors import ConfigError, DataContractError, NoRowsError
 from segmentation.features.catalogue import model_features, values
@@ -86,8 +87,8 @@ def check_day(config: Config, day: date) -> None:
 def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple[dict[str, Any], list[date]]:
     """List the slices of the given days, those left out that are accepted from exactly these slices already.
 
-    Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date`, and those of these days
-    that have no rows and must have some.
+    Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings, and those of
+    these days that have no rows and must have some.
     """
     store = open_store(config)
     state = store.state()
@@ -95,8 +96,10 @@ def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple
     reads = {}
     rows = 0
     empty: list[date] = []
+    days = list(days)
     for day in days:
-        recipe = store.recipe_on(state, day)
+        name = str(state.recipe_on(day))
+        recipe = store.recipe(name)
         if recipe.reading not in indexed:
             indexed[recipe.reading] = slices.index(store.objects, config.sources.orders, config.root, recipe)
         files = indexed[recipe.reading]
@@ -109,43 +112,83 @@ def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple
         if accepted and accepted.reading == recipe.reading and accepted.tables["orders"].files == found:
             continue
         earlier = [slices.raw_rows(files, day - timedelta(weeks=weeks)) for weeks in range(1, WEEKS_COMPARED + 1)]
-        names = {file.key: file.name for file in files if file.key in found}
-        reads[day.isoformat()] = {"files": found, "names": names, "weekday_rows": [count for count in earlier if count]}
-    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows}, empty
+        reads[day.isoformat()] = {
+            "files": found,
+            "names": {file.key: file.name for file in files if file.key in found},
+            "weekday_rows": [count for count in earlier if count],
+            "recipe": name,
+            "instead_of": accepted.hash if accepted else None,
+        }
+    late = _late(state, indexed, set(days))
+    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": late}, empty
+
+
+def _late(state: State, indexed: Mapping[str, Iterable[slices.FileIndex]], read: set[date]) -> list[str]:
+    """A warning if accepted days that were not read again have other numbers of rows in the files than were accepted."""
+    for files in indexed.values():
+        there: Counter[date] = Counter()
+        for file in files:
+            there.update({day: rows for day, (_, rows) in file.days.items()})
+        differ = sorted(
+            day
+            for day, accepted in state.accepted.items()
+            if day not in read and there[day] > sum(accepted.tables["orders"].files.values())
+        )
+        if differ:
+            more = sum(there[day] - sum(state.accepted[day].tables["orders"].files.values()) for day in differ)
+            return [
+                f"{more} rows came late, for {len(differ)} days before the look-back (the first is {differ[0]}): they count "
+                "once their day is run by date"
+            ]
+    return []
 
 
 def validate(config: Config, read: str) -> dict[str, Any]:
     """Split the listed days' rows into accepted and quarantined ones, gate them, and accept the days in the log.
 
-    Raises DataContractError naming the days that failed the gate and were not accepted before; the others are accepted. A
-    day that was accepted before and fails now keeps its rows, with a warning.
+    A day that another run has accepted since it was listed is listed again, so that an older read never replaces a newer.
+    A day that was accepted with rows keeps them, with a warning, when it fails now, or has lost a column or all its rows.
+    Raises DataContractError naming the days that failed the gate and had no rows before; the others are accepted.
     """
     store = open_store(config)
-    state = store.state()
+    total = {"accepted": 0, "quarantined": 0, "records": 0}
     refused: list[str] = []
     warnings: list[str] = []
-    checked: dict[date, AcceptedDay] = {}
-    for text, listed in sorted(store.named("raw/reads", read)["days"].items()):
-        day = date.fromisoformat(text)
-        files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
-        raw = slices.read_day(store.objects, files, day)
-        recipe = store.recipe_on(state, day)
-        accepted, critical = check_rows(store.objects, day, raw, listed, recipe)
-        if accepted:
-            checked[day] = accepted
-        else:
-            (warnings if day in state.accepted else refused).append(f"{day}: {critical}")
-    records = sum(commits.accept(store, day, accepted) for day, accepted in with_cells(store.objects, checked).items())
+    while days := store.named("raw/reads", read)["days"]:
+        state = store.state()
+        checked: dict[date, AcceptedDay] = {}
+        for text, listed in sorted(days.items()):
+            day = date.fromisoformat(text)
+            files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
+            raw = slices.read_day(store.objects, files, day)
+            recipe = store.recipe(listed["recipe"])
+            accepted, critical = check_rows(store.objects, day, raw, listed, recipe)
+            old = state.accepted.get(day)
+            if old and old.has_users:
+                critical = critical or lost(old, accepted, recipe)
+                if critical:
+                    warnings.append(f"{day} kept its earlier rows: {critical}")
+            elif critical:
+                refused.append(f"{day}: {critical}")
+            if accepted and not critical:
+                checked[day] = accepted
+        outdated: list[date] = []
+        for day, accepted in with_cells(store.objects, checked).items():
+            outcome = commits.accept(store, day, accepted, days[day.isoformat()]["instead_of"])
+            if outcome == "outdated":
+                outdated.append(day)
+                continue
+            total["accepted"] += accepted.tables["orders"].rows
+            total["quarantined"] += accepted.tables["orders"].quality["quarantined"]
+            total["records"] += outcome == "accepted"
+        if not outdated:
+            break
+        read = read_days(config, outdated, set())[0]["read"]
     if refused:
         raise DataContractError(
             "the data broke its contract, nothing of these days was accepted: " + "; ".join(refused)
         )
-    return {
-        "accepted": sum(day.tables["orders"].rows for day in checked.values()),
-        "quarantined": sum(day.tables["orders"].quality["quarantined"] for day in checked.values()),
-        "records": records,
-        "warnings": [f"kept its earlier rows, the new ones failed: {text}" for text in warnings],
-    }
+    return {**total, "warnings": warnings}
 
 
 def build_features(config: Config, day: date) -> dict[str, Any]:

@@ -88,7 +88,8 @@ def accept(store: Store, day: date, partition: str, rows: int = 1000) -> None:
         "warnings": [warning] if rows > 1000 else [],
     }
     table = AcceptedTable(partition, "", {}, 0, None, None, None, [], quality)
-    commits.accept(store, day, AcceptedDay({"orders": table}, "reading"))
+    current = store.state().accepted.get(day)
+    commits.accept(store, day, AcceptedDay({"orders": table}, "reading"), current.hash if current else None)
 
 
 class _Walk:

@@ -57,6 +57,15 @@ def check_rows(
     return AcceptedDay({TABLE: accepted}, recipe.reading), ""
 
 
+def lost(old: AcceptedDay, new: AcceptedDay | None, recipe: Recipe) -> str:
+    """What a day that was accepted with rows lost since, if it must not: "" if nothing."""
+    before, now = old.tables[TABLE], new.tables[TABLE] if new else None
+    if now is None or (not now.rows and not now.files and recipe.validation.empty_days == "refuse"):
+        return "its rows are not in the source any more"
+    gone = sorted(set(before.columns) - set(now.columns)) if now.rows else []
+    return f"the column {', '.join(gone)} is not in the source any more" if gone else ""
+
+
 def _said(finding: Finding) -> str:
     figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.observed.items())
     return f"{finding.reason} ({figures})" if figures else finding.reason

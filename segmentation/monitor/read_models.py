@@ -155,12 +155,10 @@ def _decision(store: Store, published: Published) -> Record:
 def quality(store: Store, day: date) -> Record:
     """The day's rows: {date, tables: {orders: {rows, accepted, quarantined, reasons, …, warnings}}}, counts only.
 
-    Of the published snapshot; of the accepted rows for a day that only feeds the windows of others.
+    Of the rows as they are accepted now; the snapshot's quality.json keeps what was known when it was published.
     Raises SegmentationError, naming the nearest days, for a day that was never read.
     """
     state = store.state()
-    if day in state.published:
-        return store.json(f"{state.published[day].folder}/quality.json")
     if day in state.accepted:
         tables = state.accepted[day].tables
         return {"date": day.isoformat(), "tables": {name: table.quality for name, table in tables.items()}}

@@ -17,17 +17,28 @@ from segmentation.store.state import (
 from segmentation.store.store import Store
 
 
-def accept(store: Store, day: date, accepted: AcceptedDay) -> bool:
-    """Record the day's rows as accepted, unless the log says the same already. True if a record was written."""
-    wrote = False
+def accept(store: Store, day: date, accepted: AcceptedDay, instead_of: str | None) -> str:
+    """Record the day's rows as accepted, unless the log says the same already. Returns the outcome.
+
+    `instead_of`: hash of what was accepted for the day when its files were looked at (None: nothing). `accepted`: a record
+    was written; `current`: the log says the same; `outdated`: another run has accepted something else in between, and may
+    have seen newer files.
+    """
+    outcome = ""
 
     def decide(state: State) -> dict[str, Any] | None:
-        nonlocal wrote
-        wrote = _differs(state.accepted.get(day), accepted)
-        return {"kind": "accept", "date": day.isoformat(), "accepted": accept_document(accepted)} if wrote else None
+        nonlocal outcome
+        current = state.accepted.get(day)
+        outcome = "current"
+        if not _differs(current, accepted):
+            return None
+        outcome = "accepted" if (current.hash if current else None) == instead_of else "outdated"
+        if outcome == "outdated":
+            return None
+        return {"kind": "accept", "date": day.isoformat(), "accepted": accept_document(accepted)}
 
     store.log.append(decide)
-    return wrote
+    return outcome
 
 
 def _differs(old: AcceptedDay | None, new: AcceptedDay) -> bool:

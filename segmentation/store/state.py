@@ -35,6 +35,11 @@ class AcceptedDay:
         """Hash of the partitions: what a derivation depends on."""
         return hash_json({name: table.partition for name, table in self.tables.items()})
 
+    @cached_property
+    def hash(self) -> str:
+        """Hash of all that the log says about the day."""
+        return hash_json(accept_document(self))
+
     @property
     def has_users(self) -> bool:
         return any(table.users for table in self.tables.values())

@@ -1,0 +1,116 @@
+"""What a second look at a day may do to rows that were accepted before, and what it must not."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from shop import FIRST, Shop, shop_config
+
+from segmentation import history, stages
+from segmentation.contracts import acceptance
+from segmentation.contracts.gate import gate
+from segmentation.errors import DataContractError
+from segmentation.monitor import read_models
+from segmentation.store.store import open_store
+
+DAYS = [FIRST + timedelta(days=offset) for offset in range(12)]
+REFUSE = {"empty_days": "refuse"}
+
+
+def shop_of(root: Path, days: int = 12) -> Shop:
+    shop = Shop(root)
+    for day in DAYS[:days]:
+        for user in range(6):
+            shop.buy(day, f"u{user}", 5.0 * (user + 1))
+    shop.write()
+    return shop
+
+
+def test_an_older_read_never_replaces_a_newer_one(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    read = stages.extract(config, DAYS[5])["read"]
+    shop.buy(DAYS[5], "u7", 70.0)
+    shop.write()
+    history.run(config, DAYS[5])
+    before = open_store(config).state()
+    stages.validate(config, read)  # late, or cleared by hand
+    assert open_store(config).state().accepted == before.accepted
+    assert before.accepted[DAYS[5]].tables["orders"].rows == 7
+
+
+def test_a_day_whose_file_vanished_keeps_its_rows_and_says_so(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path, validation=REFUSE)
+    history.run(config, DAYS[5])
+    shop.rows.pop(DAYS[5])
+    shop.write(DAYS[5])
+    result = history.run(config, DAYS[6])
+    assert result["warnings"] == [f"{DAYS[5]} kept its earlier rows: its rows are not in the source any more"]
+    assert open_store(config).state().accepted[DAYS[5]].tables["orders"].rows == 6
+    assert history.stale(config) == []
+
+
+def test_a_day_that_lost_a_column_keeps_its_rows_and_says_so(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    history.run(config, DAYS[5])
+    file = tmp_path / "orders" / f"{DAYS[5]}.csv"
+    file.write_text(file.read_text().replace("amount", "value"))
+    warnings = history.run(config, DAYS[6])["warnings"]
+    assert warnings == [f"{DAYS[5]} kept its earlier rows: the column amount is not in the source any more"]
+    assert shop.rows[DAYS[5]]
+    assert "amount" in open_store(config).state().accepted[DAYS[5]].tables["orders"].columns
+
+
+def test_a_day_that_was_empty_has_no_rows_to_keep_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptance, "gate", gate)
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    rows = shop.rows.pop(DAYS[5])
+    shop.write(DAYS[5])
+    history.run(config, DAYS[6])
+    shop.rows[DAYS[5]] = [
+        row.replace(",u", ",,")[: row.index(",") + 1] + row[row.index(",", row.index(",") + 1) :] for row in rows
+    ]
+    shop.write(DAYS[5])
+    with pytest.raises(DataContractError, match=f"{DAYS[5]}"):
+        history.run(config, DAYS[5])
+    assert DAYS[5] not in open_store(config).state().published
+
+
+def test_rows_that_come_after_the_look_back_are_told(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    history.backfill(config, DAYS[5], DAYS[8])
+    shop.buy(DAYS[4], "u9", 3.0)
+    shop.write(DAYS[4])
+    [warning] = history.run(config, DAYS[9])["warnings"]
+    assert "1 rows came late" in warning
+    assert str(DAYS[4]) in warning
+    stages.validate(config, stages.read_days(config, [DAYS[4]], set())[0]["read"])
+    assert history.run(config, DAYS[10])["warnings"] == []
+
+
+def test_a_day_that_is_skipped_asks_for_no_window(tmp_path: Path) -> None:
+    """Else a user of long ago would be known to a backfill and unknown to single runs of the same days."""
+    shop = shop_of(tmp_path)
+    shop.rows.pop(DAYS[5])
+    shop.write(DAYS[5])
+    config = shop_config(tmp_path, validation=REFUSE)
+    result = history.backfill(config, DAYS[5], DAYS[7])
+    assert result["skipped"] == [str(DAYS[5])]
+    assert min(open_store(config).state().accepted) == DAYS[2]
+
+
+def test_quality_is_that_of_the_rows_as_they_are_now(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    history.run(config, DAYS[5])
+    shop.rows[DAYS[5]].append(f"o,,{DAYS[5]} 10:00:00,1,5.0")
+    shop.write(DAYS[5])
+    history.run(config, DAYS[5])
+    counts = read_models.quality(open_store(config), DAYS[5])["tables"]["orders"]
+    assert (counts["rows"], counts["quarantined"]) == (7, 1)
