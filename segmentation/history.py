@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date, datetime
@@ -160,6 +161,7 @@ class _Workers:
 
 
 def _end_with_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends them
     # A killed parent cannot tell its workers; they wait for the end of the pipe that its death closes.
     parent = parent_process()
     assert parent is not None

@@ -129,16 +129,14 @@ def _late(state: State, indexed: Mapping[str, Iterable[slices.FileIndex]], read:
         there: Counter[date] = Counter()
         for file in files:
             there.update({day: rows for day, (_, rows) in file.days.items()})
-        differ = sorted(
-            day
-            for day, accepted in state.accepted.items()
-            if day not in read and there[day] > sum(accepted.tables["orders"].files.values())
-        )
+        accepted = {day: sum(value.tables["orders"].files.values()) for day, value in state.accepted.items()}
+        # Not of days without any row: files may be put away once they were read.
+        differ = sorted(day for day, rows in accepted.items() if day not in read and there[day] not in (0, rows))
         if differ:
-            more = sum(there[day] - sum(state.accepted[day].tables["orders"].files.values()) for day in differ)
+            more = sum(there[day] - accepted[day] for day in differ)
             return [
-                f"{more} rows came late, for {len(differ)} days before the look-back (the first is {differ[0]}): they count "
-                "once their day is run by date"
+                f"the source has {more:+} rows for {len(differ)} days before the look-back (the first is {differ[0]}): they "
+                "count once their day is run by date, or lies within [sources.orders.options] lookback_days"
             ]
     return []
 

@@ -19,3 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"segmentation: {where}{error.strerror or error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except Exception as error:
+        if not type(error).__module__.startswith("pyarrow"):
+            raise
+        print(f"segmentation: a file of the store is damaged ({error}); run `segmentation verify`", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -307,4 +307,5 @@ def _published_line(day: Record) -> str:
 
 def _stale(console: Console, days: list[str]) -> None:
     if days:
-        console.print(f"{_count(len(days), 'later day')} became stale; settle with `segmentation reconcile`.")
+        span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
+        console.print(f"{_count(len(days), 'stale day')} ({span}); settle with `segmentation reconcile`.")

@@ -88,7 +88,7 @@ def test_rows_that_come_after_the_look_back_are_told(tmp_path: Path) -> None:
     shop.buy(DAYS[4], "u9", 3.0)
     shop.write(DAYS[4])
     [warning] = history.run(config, DAYS[9])["warnings"]
-    assert "1 rows came late" in warning
+    assert "the source has +1 rows for 1 days before the look-back" in warning
     assert str(DAYS[4]) in warning
     stages.validate(config, stages.read_days(config, [DAYS[4]], set())[0]["read"])
     assert history.run(config, DAYS[10])["warnings"] == []
