@@ -119,6 +119,17 @@ def test_every_number_of_the_matrix_is_in_the_table(run: Run, made_up: Config) -
         assert (sorted(numbers[:-1]), numbers[-1]) == (sorted(users), sum(users))
 
 
+def test_a_damaged_file_is_said_in_one_line(run: Run, copied: Path) -> None:
+    store = open_store(load(copied / "segmentation.toml", {}))
+    file = Path(store.objects.path(f"{store.state().published[LAST].folder}/segments.parquet"))
+    file.write_bytes(file.read_bytes()[:100])
+    code, out, error = run("segments", root=copied)
+    assert (code, out) == (1, "")
+    assert "a file of the store is damaged" in error
+    assert "run `segmentation verify`" in error
+    assert "Traceback" not in error
+
+
 def test_history_says_which_days_are_stale(run: Run, copied: Path) -> None:
     accept(open_store(load(copied / "segmentation.toml", {})), LAST, "other rows")
     days = parsed(run("history", "--json", root=copied))
