@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
@@ -49,11 +50,13 @@ def write_day(folder: Path, day: date, rows: int, users: int) -> None:
 
 
 def shop(root: Path, window_days: int, store: str = "store") -> Config:
-    return Config(
-        root=root,
-        sources={"orders": {"path": "orders/*.csv"}},  # type: ignore[arg-type]
-        features={"window_days": window_days},  # type: ignore[arg-type]
-        store={"url": f"file:{store}"},  # type: ignore[arg-type]
+    return Config.model_validate(
+        {
+            "root": root,
+            "sources": {"orders": {"path": "orders/*.csv"}},
+            "features": {"window_days": window_days},
+            "store": {"url": f"file:{store}"},
+        }
     )
 
 
@@ -110,7 +113,7 @@ def day_300_beside_day_60(root: Path) -> None:
             assert asked
             folder = f"snapshots/date={day}/{asked.hash}"
             store.objects.delete(store.objects.keys(folder))
-            spent[number].append(seconds(lambda day=day: history.run(config, day)))  # type: ignore[misc]
+            spent[number].append(seconds(partial(history.run, config, day)))
     early, late = statistics.median(spent[60]), statistics.median(spent[300])
     rows = [["day 60", f"{early:.2f}", "1.00"], ["day 300", f"{late:.2f}", f"{late / early:.2f}"]]
     table_of("One day's run again, window 60, 3,000 lines a day (aim: ≤ 1.2)", ["day", "seconds", "ratio"], rows)
@@ -137,7 +140,7 @@ def a_log_of_1000_days(root: Path) -> None:
         assert asked
         published = Published(f"{number:032x}", asked.hash, asked.parent, None, "folder", files, {"users": 1})
         cold = Store(store.objects, Log(store.objects))
-        commit.append(seconds(lambda: commits.publish(cold if number > 1350 else store, day, published, [])))  # noqa: B023
+        commit.append(seconds(partial(commits.publish, cold if number > 1350 else store, day, published, [])))
     listing = seconds(lambda: Derivations(cold.log.state(), cold.recipe).stale())
     rows = [
         ["history with its stale days", f"{listing:.3f}", "≤ 1"],
@@ -156,11 +159,7 @@ def one_worker_beside_two(root: Path) -> None:
     for workers in (1, 2):
         config = shop(root, 4, store=f"store-{workers}")
         days = [FIRST + timedelta(days=offset) for offset in range(4)]
-        spent[workers] = seconds(
-            lambda config=config, workers=workers, days=days: history.prepare(  # type: ignore[misc]
-                config, days, "forward", workers, history.no_progress
-            )
-        )
+        spent[workers] = seconds(partial(history.prepare, config, days, "forward", workers, history.no_progress))
     rows = [[f"{workers} worker(s)", f"{value:.1f}", f"{value / spent[1]:.2f}"] for workers, value in spent.items()]
     table_of("Preparing 4 daily files of 1,000,000 lines", ["", "seconds", "ratio"], rows)
 
