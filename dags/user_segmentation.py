@@ -54,7 +54,7 @@ have changed publishes the day anew; `segment_reconcile` settles the days after 
 The log of the failed task ends with one of these:
 
 * **`DataContractError`**, never tried again. The message counts what is wrong; `segmentation quality --date D` has
-  more. Correct the source (or `[validation]`), then clear `extract` *and downstream*.
+  more. Correct the source (or `[validation]`, which counts at once), then clear `extract` *and downstream*.
 * **`NoRowsError`**, never tried again. Has the file arrived? If a day without rows is right for this shop, set
   `[validation] empty_days = "allow"`. Then clear `extract` *and downstream*.
 * **`ConfigError`**, never tried again. Correct the setting that it names and clear the run; or, for a date that is

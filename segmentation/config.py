@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -148,7 +149,6 @@ class Recipe(Section):
     timezone: str
     columns: dict[str, Columns]
     options: dict[str, dict[str, Any]]
-    validation: Validation
     features: Features
     clustering: Clustering
     adjustment: Adjustment
@@ -161,7 +161,7 @@ class Recipe(Section):
     def hash(self) -> str:
         return _hash(self.document())
 
-    @property
+    @cached_property  # asked for by every accepted day
     def reading(self) -> str:
         """Hash of the sections that a day's rows are read and split by."""
         document = self.model_dump(mode="json", exclude={"features", "clustering", "adjustment"})
@@ -185,13 +185,12 @@ class Config(Section):
     adjustment: Adjustment = Adjustment()
 
     def recipe(self) -> Recipe:
-        """What of this can change a result. The look-back is not in it: it decides when to read, not what is read."""
+        """What of this can change a result. Not in it is what decides when a day is read or whether it is let pass."""
         source = self.sources.orders
         return Recipe(
             timezone=self.project.timezone,
             columns={"orders": source.columns},
             options={"orders": source.options.model_dump(exclude={"lookback_days"})},
-            validation=self.validation,
             features=self.features,
             clustering=self.clustering,
             adjustment=self.adjustment,
@@ -282,9 +281,10 @@ def reference() -> str:
         "One TOML file, `segmentation.toml`. Paths are relative to it. An unknown setting is an error. A setting can be given",
         f"by the environment too: `{ENVIRONMENT_PREFIX}STORE__URL=file:/data/store` overrides `[store] url`.",
         "",
-        "`[sources.orders]`, `[validation]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone change results.",
-        "A change of them is recorded in the history and counts from the day after the latest published one. `[features]`,",
-        "`[clustering]` and the time zone cannot be changed once a day is published. (`lookback_days` is no part of this.)",
+        "`[sources.orders]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone change results. A change of them",
+        "is recorded in the history and counts from the day after the latest published one; earlier days that are read again",
+        "are read as before. `[features]`, `[clustering]` and the time zone cannot be changed once a day is published.",
+        "`[validation]` and `lookback_days` count at once: they decide whether and when rows are taken, not what they become.",
     ]
     sections: list[tuple[str, type[BaseModel]]] = [
         ("project", Project),

@@ -117,7 +117,7 @@ def prepare(
             warnings += result[0]
             failures += result[1]
         progress("checking days", len(fresh), len(fresh))
-        warnings += stages.read_days(config, days, set())[0]["warnings"]
+        warnings += stages.read_days(config, days, set(days))[0]["warnings"]
     return sorted(empty), sorted(warnings), min(failures, key=str, default=None)
 
 
@@ -125,8 +125,8 @@ def _index_files(task: tuple[Config, tuple[int, int]]) -> None:
     config, part = task
     store = open_store(config)
     state = store.state()
-    recipe = store.recipe_on(state, date.max)
-    slices.index(store.objects, config.sources.orders, config.root, recipe, part=part)
+    latest, *others = [store.recipe(name) for name in state.recipes_in_force()]
+    slices.index(store.objects, config.sources.orders, config.root, latest, others, part=part)
 
 
 def _prepare_days(task: tuple[Config, list[date]]) -> tuple[list[str], list[DataContractError]]:

@@ -5,7 +5,7 @@ is not made twice.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -56,7 +56,7 @@ def extract(config: Config, day: date) -> dict[str, Any]:
     if empty:
         raise NoRowsError(
             f"{day} has no rows in {config.sources.orders.path or config.sources.orders.sample}; if a day without rows is "
-            'right for this shop, set [validation] empty_days = "allow"'
+            'right for this shop, set [validation] empty_days = "allow" and run the day again'
         )
     return {"date": day.isoformat(), **read}
 
@@ -78,7 +78,8 @@ def check_day(config: Config, day: date) -> None:
     start, end = config.project.start, config.project.end
     if start and day < start:
         raise ConfigError(
-            f"{day} is before [project] start = {start}: the history begins there; earlier days only feed it"
+            f"{day} is before [project] start = {start}: the history begins there; earlier days only feed it (to have one "
+            "read again, set [sources.orders.options] lookback_days so that a day that you run reaches it)"
         )
     if end and day > end:
         raise ConfigError(f"{day} is after [project] end = {end}: the history ends there")
@@ -88,27 +89,32 @@ def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple
     """List the slices of the given days, those left out that are accepted from exactly these slices already.
 
     Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings, and those of
-    these days that have no rows and must have some.
+    these days that have no rows and must have some: days that were accepted with rows keep them.
     """
     store = open_store(config)
     state = store.state()
+    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
     indexed: dict[str, tuple[slices.FileIndex, ...]] = {}
+    files: tuple[slices.FileIndex, ...] = ()
     reads = {}
     rows = 0
     empty: list[date] = []
     days = list(days)
     for day in days:
         name = str(state.recipe_on(day))
-        recipe = store.recipe(name)
+        recipe = recipes[name]
         if recipe.reading not in indexed:
-            indexed[recipe.reading] = slices.index(store.objects, config.sources.orders, config.root, recipe)
+            indexed[recipe.reading] = slices.index(
+                store.objects, config.sources.orders, config.root, recipe, list(recipes.values())
+            )
         files = indexed[recipe.reading]
         found = {file.key: slices.raw_rows([file], day) for file in files if day in file.days}
+        accepted = state.accepted.get(day)
         if day in by_date:
             rows += sum(found.values())
-            if not found and recipe.validation.empty_days == "refuse":
+            kept = accepted and accepted.has_users
+            if not found and not kept and config.validation.empty_days == "refuse":
                 empty.append(day)
-        accepted = state.accepted.get(day)
         if accepted and accepted.reading == recipe.reading and accepted.tables["orders"].files == found:
             continue
         earlier = [slices.raw_rows(files, day - timedelta(weeks=weeks)) for weeks in range(1, WEEKS_COMPARED + 1)]
@@ -119,26 +125,53 @@ def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple
             "recipe": name,
             "instead_of": accepted.hash if accepted else None,
         }
-    late = _late(state, indexed, set(days))
-    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": late}, empty
+    warnings = [
+        *_late(state, files, set(days)),
+        *_odd_files(files, set(days)),
+        *_beyond(files, by_date - set(empty)),
+    ]
+    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": warnings}, empty
 
 
-def _late(state: State, indexed: Mapping[str, Iterable[slices.FileIndex]], read: set[date]) -> list[str]:
+def _late(state: State, files: Iterable[slices.FileIndex], read: set[date]) -> Iterator[str]:
     """A warning if accepted days that were not read again have other numbers of rows in the files than were accepted."""
-    for files in indexed.values():
-        there: Counter[date] = Counter()
-        for file in files:
-            there.update({day: rows for day, (_, rows) in file.days.items()})
-        accepted = {day: sum(value.tables["orders"].files.values()) for day, value in state.accepted.items()}
-        # Not of days without any row: files may be put away once they were read.
-        differ = sorted(day for day, rows in accepted.items() if day not in read and there[day] not in (0, rows))
-        if differ:
-            more = sum(there[day] - accepted[day] for day in differ)
-            return [
-                f"the source has {more:+} rows for {len(differ)} days before the look-back (the first is {differ[0]}): they "
-                "count once their day is run by date, or lies within [sources.orders.options] lookback_days"
-            ]
-    return []
+    there: Counter[date] = Counter()
+    for file in files:
+        there.update({day: rows for day, (_, rows) in file.days.items()})
+    accepted = {day: sum(value.tables["orders"].files.values()) for day, value in state.accepted.items()}
+    # Not of days without any row: files may be put away once they were read.
+    differ = sorted(day for day, rows in accepted.items() if day not in read and there[day] not in (0, rows))
+    if differ:
+        more = sum(there[day] - accepted[day] for day in differ)
+        yield (
+            f"the source has {more:+} rows for {len(differ)} days before the look-back (the first is {differ[0]}): they "
+            "count once their day is run by date, or lies within [sources.orders.options] lookback_days"
+        )
+
+
+def _odd_files(files: Iterable[slices.FileIndex], read: set[date]) -> Iterator[str]:
+    """Warnings of files with rows of the days read, or of no day at all: rows without a day, copies of another file."""
+    ours = [file for file in files if not file.days or not read.isdisjoint(file.days)]
+    undated = [file for file in ours if file.undated]
+    if undated:
+        rows = sum(file.undated for file in undated)
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in undated[0].reasons.items())
+        yield (
+            f"{rows} rows belong to no day and are in quarantine ({len(undated)} files; {undated[0].name}: {reasons}); "
+            "`segmentation quality` counts them by file"
+        )
+    for file in ours:
+        if file.copies and file.rows:
+            yield f"{', '.join(file.copies)} has the same bytes as {file.name} and counts once: is it a copy?"
+
+
+def _beyond(files: Iterable[slices.FileIndex], asked: Iterable[date]) -> Iterator[str]:
+    """A warning of days asked for that are later than every row: perhaps they are not over yet."""
+    newest = max((day for file in files for day in file.days), default=date.min)
+    beyond = sorted(day for day in asked if day > newest)
+    if beyond:
+        which = f"{beyond[0]} has" if len(beyond) == 1 else f"{beyond[0]} and {len(beyond) - 1} days after it have"
+        yield f"{which} no rows and neither has any later day; is the day over? The newest row is of {newest}"
 
 
 def validate(config: Config, read: str) -> dict[str, Any]:
@@ -146,6 +179,8 @@ def validate(config: Config, read: str) -> dict[str, Any]:
 
     A day that another run has accepted since it was listed is listed again, so that an older read never replaces a newer.
     A day that was accepted with rows keeps them, with a warning, when it fails now, or has lost a column or all its rows.
+    What an earlier, killed run has accepted from the same files is not looked at again.
+
     Raises DataContractError naming the days that failed the gate and had no rows before; the others are accepted.
     """
     store = open_store(config)
@@ -157,13 +192,15 @@ def validate(config: Config, read: str) -> dict[str, Any]:
         checked: dict[date, AcceptedDay] = {}
         for text, listed in sorted(days.items()):
             day = date.fromisoformat(text)
+            recipe = store.recipe(listed["recipe"])
+            old = state.accepted.get(day)
+            if old and old.reading == recipe.reading and old.tables["orders"].files == listed["files"]:
+                continue
             files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
             raw = slices.read_day(store.objects, files, day)
-            recipe = store.recipe(listed["recipe"])
-            accepted, critical = check_rows(store.objects, day, raw, listed, recipe)
-            old = state.accepted.get(day)
+            accepted, critical = check_rows(store.objects, day, raw, listed, recipe, config.validation)
             if old and old.has_users:
-                critical = critical or lost(old, accepted, recipe)
+                critical = critical or lost(old, accepted, config.validation)
                 if critical:
                     warnings.append(f"{day} kept its earlier rows: {critical}")
             elif critical:

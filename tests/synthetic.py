@@ -88,8 +88,10 @@ def accept(store: Store, day: date, partition: str, rows: int = 1000) -> None:
         "warnings": [warning] if rows > 1000 else [],
     }
     table = AcceptedTable(partition, "", {}, 0, None, None, None, [], quality)
-    current = store.state().accepted.get(day)
-    commits.accept(store, day, AcceptedDay({"orders": table}, "reading"), current.hash if current else None)
+    state = store.state()
+    current = state.accepted.get(day)
+    reading = store.recipe_on(state, day).reading
+    commits.accept(store, day, AcceptedDay({"orders": table}, reading), current.hash if current else None)
 
 
 class _Walk:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from segmentation.config import Recipe
+from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, Finding, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
@@ -21,7 +21,7 @@ WRITERS = 4
 
 
 def check_rows(
-    objects: Objects, day: date, raw: pa.Table, listed: Mapping[str, Any], recipe: Recipe
+    objects: Objects, day: date, raw: pa.Table, listed: Mapping[str, Any], recipe: Recipe, validation: Validation
 ) -> tuple[AcceptedDay | None, str]:
     """Split the rows, gate them, and keep what was accepted and what was quarantined.
 
@@ -33,7 +33,7 @@ def check_rows(
     verdict = gate(
         table,
         Figures(raw.num_rows, table.num_rows, parts.quarantined.num_rows, tuple(listed["weekday_rows"])),
-        recipe.validation,
+        validation,
     )
     if verdict.critical:
         return None, ", ".join(_said(finding) for finding in verdict.critical)
@@ -57,10 +57,10 @@ def check_rows(
     return AcceptedDay({TABLE: accepted}, recipe.reading), ""
 
 
-def lost(old: AcceptedDay, new: AcceptedDay | None, recipe: Recipe) -> str:
+def lost(old: AcceptedDay, new: AcceptedDay | None, validation: Validation) -> str:
     """What a day that was accepted with rows lost since, if it must not: "" if nothing."""
     before, now = old.tables[TABLE], new.tables[TABLE] if new else None
-    if now is None or (not now.rows and not now.files and recipe.validation.empty_days == "refuse"):
+    if now is None or (not now.rows and not now.files and validation.empty_days == "refuse"):
         return "its rows are not in the source any more"
     gone = sorted(set(before.columns) - set(now.columns)) if now.rows else []
     return f"the column {', '.join(gone)} is not in the source any more" if gone else ""

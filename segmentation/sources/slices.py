@@ -17,7 +17,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from itertools import groupby, pairwise
@@ -58,7 +58,8 @@ AS_OFFSET = r"regexp_replace(replace(time_text, 'UTC', 'Z'), ' ?(Z|[+-][\d:]+)$'
 class FileIndex:
     """What a file holds. `days`: day → (row group, rows). `rows` = `undated` + the rows of all days.
 
-    columns: the canonical columns that the file has, in their canonical order; reasons: of the undated rows, counted.
+    columns: the canonical columns that the file has, in their canonical order; reasons: of the undated rows, counted;
+    copies: names of the other files with the same bytes, which do not count.
     """
 
     table: str
@@ -72,15 +73,23 @@ class FileIndex:
     columns: tuple[str, ...]
     raw: str | None
     quarantine: str | None
+    copies: tuple[str, ...] = ()
 
 
 def index(
-    objects: Objects, source: Source, root: Path, recipe: Recipe, table: str = "orders", part: tuple[int, int] = (0, 1)
+    objects: Objects,
+    source: Source,
+    root: Path,
+    recipe: Recipe,
+    others: Sequence[Recipe] = (),
+    table: str = "orders",
+    part: tuple[int, int] = (0, 1),
 ) -> tuple[FileIndex, ...]:
     """Every file that the source names now, in the order of the names; files of equal content count once.
 
-    A file is read when its content is new, else only hashed. part: (number, of how many): only this share of the files,
-    so that several processes can read at once.
+    A file is read when its content is new, else only hashed. It is read as the recipe says; one that does not fit it (a
+    column was renamed between two files, and the mapping with it) as the first of the other recipes that it fits. part:
+    (number, of how many): only this share of the files, so that several processes can read at once.
 
     Raises DataContractError when there is no file, or one cannot be read or lacks a column.
     """
@@ -88,7 +97,19 @@ def index(
     number, parts = part
     indexes: dict[str, FileIndex] = {}
     for file in found[number::parts]:
-        sha256 = _hash(file)
+        key = _indexed(objects, file, [recipe, *others], table)
+        if key in indexes:
+            indexes[key] = replace(indexes[key], copies=(*indexes[key].copies, file.name))
+        else:
+            indexes[key] = load(objects, file.name, key, table)
+    return tuple(indexes.values())
+
+
+def _indexed(objects: Objects, file: SourceFile, recipes: Sequence[Recipe], table: str) -> str:
+    """The key of the file's index by the first of the recipes that it fits; the file is read if that is not there."""
+    sha256 = _hash(file)
+    failure = None
+    for recipe in recipes:
         key = hash_json(
             {
                 "version": INDEX_VERSION,
@@ -99,16 +120,20 @@ def index(
                 "timezone": recipe.timezone,
             }
         )
-        if key in indexes:
-            continue
         place = _place_of(table, key)
-        if not objects.exists(place):
+        if objects.exists(place):
+            return key
+        try:
             document = _read(objects, file, sha256, recipe, table)
-            if _hash(file) != sha256:
-                raise OSError(f"{file.name} changed while it was read; run again when it is complete")
-            objects.put(place, seal({"key": key, **document}))
-        indexes[key] = load(objects, file.name, key, table)
-    return tuple(indexes.values())
+        except DataContractError as error:
+            failure = failure or error
+            continue
+        if _hash(file) != sha256:
+            raise OSError(f"{file.name} changed while it was read; run again when it is complete")
+        objects.put(place, seal({"key": key, **document}))
+        return key
+    assert failure is not None
+    raise failure
 
 
 def load(objects: Objects, name: str, key: str, table: str = "orders") -> FileIndex:

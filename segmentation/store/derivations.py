@@ -38,7 +38,12 @@ class Derivations:
         self._state = state
         self._recipe = recipe
         self._recipes: dict[str, Recipe] = {}
-        self._contents = {day: f"{day} {accepted.content}\n" for day, accepted in state.accepted.items()}
+        # Of the days that were read as the recipe in force on them says: the others are to be read again first.
+        self._contents = {
+            day: f"{day} {accepted.content}\n"
+            for day, accepted in state.accepted.items()
+            if (found := self.recipe_on(day)) and found[1].reading == accepted.reading
+        }
         self.first_seen = FirstSeenChain(state)
         self._published = sorted(state.published)
 
@@ -51,7 +56,7 @@ class Derivations:
         return name, self._recipes[name]
 
     def missing(self, day: date) -> list[date]:
-        """The days of the window that are not accepted yet; with any of them the day cannot be derived."""
+        """The days of the window that are not accepted yet as their recipe reads them: with any the day cannot be derived."""
         found = self.recipe_on(day)
         if found is None:
             return [day]

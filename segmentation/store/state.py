@@ -119,6 +119,17 @@ class State:
                 return recipe.hash
         return None
 
+    def recipes_in_force(self) -> list[str]:
+        """Hashes of the recipes that are in force on some day, the latest first."""
+        found: list[str] = []
+        until = date.max
+        for recipe in reversed(self.recipes):
+            begins = recipe.from_date or date.min
+            if begins < until:
+                found.append(recipe.hash)
+                until = begins
+        return found
+
     def parent_of(self, day: date) -> date | None:
         """The latest published day before this one."""
         return max((other for other in self.published if other < day), default=None)

@@ -1,13 +1,14 @@
 """A changed configuration: recorded, in force from the next day on, refused where it needs a new model."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from shop import FIRST, random_shop, shop_config
 
 from segmentation import history, stages
-from segmentation.errors import ConfigError
+from segmentation.config import Config
+from segmentation.errors import ConfigError, DataContractError
 from segmentation.store.store import open_store
 
 DAYS = [FIRST + timedelta(days=offset) for offset in range(5, 13)]
@@ -57,6 +58,11 @@ def test_a_changed_recipe_restates_nothing_and_counts_from_the_next_day(tmp_path
     assert [recipe.from_date for recipe in state.recipes] == [None, DAYS[3]]
 
 
+def reading(root: Path, **options: object) -> Config:
+    """The shop's configuration with other ways to read its files than the one of the tests."""
+    return shop_config(root, sources={"orders": {"path": "orders/*.csv", "options": {"lookback_days": 2, **options}}})
+
+
 def test_a_day_that_was_read_by_another_recipe_is_read_again_however_old(tmp_path: Path) -> None:
     """A run that got no further than accepting its day, then another way of reading, further on than the look-back."""
     random_shop(tmp_path, seed=19)
@@ -64,6 +70,68 @@ def test_a_day_that_was_read_by_another_recipe_is_read_again_however_old(tmp_pat
     history.run(config, DAYS[0])
     stages.validate(config, stages.extract(config, DAYS[1])["read"])
     assert open_store(config).state().accepted[DAYS[1]].reading == config.recipe().reading
-    changed = shop_config(tmp_path, validation={"empty_days": "allow", "max_quarantined_share": 0.8})
+    changed = reading(tmp_path, delimiter=",")
     history.run(changed, DAYS[5])
     assert open_store(config).state().accepted[DAYS[1]].reading == changed.recipe().reading
+
+
+def test_a_day_is_not_derived_from_rows_that_an_older_recipe_read(tmp_path: Path) -> None:
+    """The configuration is changed by one run while another one of the same day has just accepted its rows."""
+    random_shop(tmp_path, seed=19)
+    config = shop_config(tmp_path)
+    history.run(config, DAYS[0])
+    stages.validate(config, stages.extract(config, DAYS[1])["read"])
+    changed = reading(tmp_path, delimiter=",")
+    read = stages.extract(changed, DAYS[1])["read"]
+    with pytest.raises(DataContractError, match=f"the first is {DAYS[1]}; run the day from `extract` on"):
+        stages.build_features(config, DAYS[1])
+    stages.validate(changed, read)
+    assert history.derive(changed, DAYS[1])["outcome"] == "published"
+
+
+def test_a_column_that_was_renamed_with_its_mapping_loses_no_row(tmp_path: Path) -> None:
+    """Files before the change have the old name, those after it the new one, and each may hold rows of the other's days."""
+    shop = random_shop(tmp_path, seed=19)
+    plain = shop_config(tmp_path, "plain")
+    folder = tmp_path / "orders"
+
+    def rename(column: str, name: str, days: list[date]) -> None:
+        for file in [folder / f"{day}.csv" for day in days]:
+            if file.exists():
+                file.write_text(file.read_text().replace(column, name, 1))
+
+    rest = [DAYS[0] + timedelta(days=offset) for offset in range(3, 9)]
+    rename("amount", "paid", [FIRST + timedelta(days=offset) for offset in range(20)])
+    mapping = {"path": "orders/2*.csv", "options": {"lookback_days": 2}}
+    before = shop_config(tmp_path, sources={"orders": {**mapping, "columns": {"amount": "paid"}}})
+    for day in DAYS[:3]:
+        history.run(before, day)
+    shop.buy(rest[1], "u1", 12.5)
+    shop.rows[rest[1]].append(f"late,u1,{DAYS[2]} 12:00:00,1,99.5")
+    shop.write(rest[1])
+    rename("paid", "total", rest)
+    rename("amount", "total", rest)
+    with pytest.raises(DataContractError, match=r"has no column 'paid'.*total"):
+        history.run(before, rest[0])
+    after = shop_config(tmp_path, sources={"orders": {**mapping, "columns": {"amount": "total"}}})
+    for day in rest:
+        history.run(after, day)
+    history.reconcile(after)
+    assert open_store(after).state().accepted[DAYS[2]].tables["orders"].rows == 1 + len(shop.rows.get(DAYS[2], []))
+    rename("paid", "amount", [FIRST + timedelta(days=offset) for offset in range(20)])
+    rename("total", "amount", rest)
+    for day in [*DAYS[:3], *rest]:
+        history.run(plain, day)
+    assert open_store(plain).state().digest() == open_store(after).state().digest()
+
+
+def test_the_settings_of_the_validation_count_at_once_also_in_a_gap(tmp_path: Path) -> None:
+    shop = random_shop(tmp_path, seed=19)
+    shop.rows.pop(DAYS[2], None)
+    shop.write(DAYS[2])
+    refusing = shop_config(tmp_path, validation={"empty_days": "refuse"})
+    assert str(DAYS[2]) in history.backfill(refusing, DAYS[0], DAYS[4])["skipped"]
+    history.run(shop_config(tmp_path), DAYS[2])
+    state = open_store(refusing).state()
+    assert DAYS[2] in state.published
+    assert len(state.recipes) == 1

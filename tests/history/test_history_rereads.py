@@ -114,3 +114,38 @@ def test_quality_is_that_of_the_rows_as_they_are_now(tmp_path: Path) -> None:
     history.run(config, DAYS[5])
     counts = read_models.quality(open_store(config), DAYS[5])["tables"]["orders"]
     assert (counts["rows"], counts["quarantined"]) == (7, 1)
+
+
+def test_a_killed_validation_does_not_do_its_days_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    read = stages.extract(config, DAYS[5])["read"]
+    assert stages.validate(config, read)["records"] == 5
+    monkeypatch.setattr(stages, "check_rows", None)  # nothing is left to be checked
+    assert stages.validate(config, read)["records"] == 0
+
+
+def test_files_that_look_odd_are_told(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    folder = tmp_path / "orders"
+    (folder / "copy.csv").write_text((folder / f"{DAYS[5]}.csv").read_text())
+    shop.rows[DAYS[4]].append("o1,u1,yesterday,1,5.0")
+    shop.write(DAYS[4])
+    assert history.run(config, DAYS[5])["warnings"] == [
+        f"1 rows belong to no day and are in quarantine (1 files; orders/{DAYS[4]}.csv: ordered_at is not a time "
+        "(YYYY-MM-DD, with HH:MM, :SS and an offset if it has them): 1); `segmentation quality` counts them by file",
+        f"orders/copy.csv has the same bytes as orders/{DAYS[5]}.csv and counts once: is it a copy?",
+    ]
+    assert open_store(config).state().accepted[DAYS[5]].tables["orders"].rows == 6
+
+
+def test_a_day_after_the_newest_row_is_published_with_a_warning(tmp_path: Path) -> None:
+    shop_of(tmp_path)
+    config = shop_config(tmp_path)
+    said = f"2 has no rows and neither has any later day; is the day over? The newest row is of {DAYS[11]}"
+    after = DAYS[11] + timedelta(days=1)
+    assert history.run(config, after)["warnings"] == [said.replace("2 has", f"{after} has", 1)]
+    assert history.run(config, DAYS[11])["warnings"] == []
+    [warning] = history.backfill(config, DAYS[10], DAYS[11] + timedelta(days=3))["warnings"]
+    assert warning.startswith(f"{after} and 2 days after it have no rows")

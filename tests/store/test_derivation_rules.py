@@ -32,17 +32,18 @@ def on(offset: int) -> date:
 
 
 def config(**sections: dict[str, Any]) -> Config:
-    sections = {"features": {"window_days": WINDOW}, **sections}
-    return Config(sources={"orders": {"path": "orders/*.csv"}}, **sections)
+    return Config(
+        **{"sources": {"orders": {"path": "orders/*.csv"}}, "features": {"window_days": WINDOW}, **sections}
+    )
 
 
 RECIPE = config().recipe()
 
 
-def accepted(partition: str, users: str | None = None, **other: Any) -> AcceptedDay:
+def accepted(partition: str, users: str | None = None, reading: str = "", **other: Any) -> AcceptedDay:
     users = partition and (users or f"users of {partition}")
     table = AcceptedTable(partition, users, {}, 1, None, None, None, [], {})
-    return AcceptedDay({"orders": replace(table, **other)}, "reading")
+    return AcceptedDay({"orders": replace(table, **other)}, reading or RECIPE.reading)
 
 
 def state(days: int = 10, published: tuple[int, ...] = ()) -> State:
@@ -64,10 +65,11 @@ def publish(into: State, offset: int, snapshot_id: str | None = None) -> None:
 
 
 def derivations(of: State) -> Derivations:
-    return Derivations(of, {RECIPE.hash: RECIPE, OTHER.hash: OTHER}.__getitem__)
+    return Derivations(of, {recipe.hash: recipe for recipe in (RECIPE, OTHER, DELIMITED)}.__getitem__)
 
 
 OTHER = config(adjustment={"move_points": 9000}).recipe()
+DELIMITED = config(sources={"orders": {"path": "orders/*.csv", "options": {"delimiter": ";"}}}).recipe()
 
 
 def test_the_parent_is_the_latest_earlier_published_day() -> None:
@@ -84,6 +86,25 @@ def test_the_recipe_in_force_is_the_last_recorded_one_that_has_begun() -> None:
     assert [at.recipe_on(on(offset)) for offset in (4, 5, 7, 8)] == ["first", "later", "later", "latest"]
     at.recipes.append(RecipeFrom("again from the beginning", None))
     assert at.recipe_on(on(9)) == "again from the beginning"
+
+
+def test_a_recipe_that_another_one_replaced_before_it_began_is_in_force_nowhere() -> None:
+    at = State(recipes=[RecipeFrom("first", None), RecipeFrom("wrong", on(5)), RecipeFrom("right", on(5))])
+    assert at.recipes_in_force() == ["right", "first"]
+    at.recipes.append(RecipeFrom("last", on(7)))
+    assert at.recipes_in_force() == ["last", "right", "first"]
+    at.recipes.append(RecipeFrom("again from the beginning", None))
+    assert at.recipes_in_force() == ["again from the beginning"]
+    assert State().recipes_in_force() == []
+
+
+def test_a_day_that_another_recipe_read_is_missing_until_it_is_read_again() -> None:
+    at = state()
+    at.accepted[on(5)] = accepted("rows 5", reading=DELIMITED.reading)
+    assert derivations(at).missing(on(7)) == [on(5)]
+    assert derivations(at).asked(on(7)) is None
+    at.recipes.append(RecipeFrom(DELIMITED.hash, on(5)))
+    assert derivations(at).missing(on(7)) == [on(6), on(7)]
 
 
 def test_a_day_asks_for_nothing_until_its_window_is_whole() -> None:
