@@ -11,7 +11,8 @@ from rich.text import Text
 
 from segmentation.monitor.read_models import MEAN, Record, is_move
 from segmentation.monitor.texts import observed
-from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.tracking.migrations import CAUSES
 
 NOTHING = "–"
 # Feature → heading and unit in the table of segments.

@@ -10,7 +10,8 @@ from typing import Any
 
 from segmentation.monitor.read_models import Record, is_move
 from segmentation.monitor.texts import Texts, whole
-from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.tracking.migrations import CAUSES
 
 Figure = dict[str, Any]
 

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
+from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
-from segmentation.tracking.migrations import CAUSES, LAPSED, NEW, span
+from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
     from segmentation.features.catalogue import Feature

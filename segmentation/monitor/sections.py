@@ -11,8 +11,9 @@ from segmentation.monitor import charts, palette, read_models
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.read_models import Record, is_move
 from segmentation.monitor.texts import NOTHING, Texts, compact, observed, share, signed, whole
+from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.store.store import Store
-from segmentation.tracking.migrations import CAUSES, LAPSED, NEW
+from segmentation.tracking.migrations import CAUSES
 
 ROWS_DAYS = 28
 STRONGEST = 2.0  # a mean this many times the shop's, or one this-th of it, has the full shade

@@ -26,6 +26,7 @@ KEYS = {
 }
 SCHEMA_VERSIONS = {"memberships": 1, "segments": 1, "migrations": 1, "features": 1}
 MANIFEST = "manifest.json"
+NEW, LAPSED = "NEW", "LAPSED"  # in migrations, where there is no segment: before users came, after they left
 
 
 @dataclass(frozen=True)

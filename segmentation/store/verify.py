@@ -14,13 +14,12 @@ from segmentation.dates import window
 from segmentation.errors import StoreError
 from segmentation.store.content import hash_bytes, hash_json, hash_table, read_parquet, seal, unseal
 from segmentation.store.log import checkpoint_key, key_of
-from segmentation.store.snapshots import MANIFEST, Folder
+from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, Folder
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 
 SEALED = ("log/", "checkpoints/", "first_seen/", "raw/")
 NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "raw/reads/")
-NEW, LAPSED = "NEW", "LAPSED"
 
 
 def verify(store: Store, progress: Callable[[str, int, int], None] = lambda doing, done, total: None) -> list[str]:

@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segmentation.store.content import money
+from segmentation.store.snapshots import LAPSED, NEW
 
-NEW = "NEW"
-LAPSED = "LAPSED"
 CAUSES = ("behaviour", "ageing", "model")
 
 
