@@ -123,7 +123,7 @@ class Clustering(Section):
                 "segments; give a number, for example segments = 5"
             )
         if isinstance(value, int) and not 2 <= value <= 50:
-            raise ValueError(f"{value} segments: give a number from 2 to 50")
+            raise ValueError("give a number from 2 to 50")
         return value
 
     @field_validator("features")

@@ -22,9 +22,10 @@ from segmentation.store.state import State
 SCHEMA = pa.schema([("user_id", pa.string()), ("first_seen", pa.date32())])
 
 
-def seen_before(objects: Objects, state: State, users: pa.Array, until: date) -> npt.NDArray[np.bool_]:
-    """For each of the users, whether they had an accepted row on or before `until`."""
-    chain = FirstSeenChain(state)
+def seen_before(
+    objects: Objects, state: State, chain: FirstSeenChain, users: pa.Array, until: date
+) -> npt.NDArray[np.bool_]:
+    """For each of the users, whether they had an accepted row on or before `until`. `chain`: that of the state."""
     whole = [day for day in chain.days if (day.year, day.month) < (until.year, until.month)]
     begun = [day for day in chain.days if (day.year, day.month) == (until.year, until.month) and day <= until]
     keys = _month_tables(objects, state, chain, whole) + [key for day in begun for key in _cells(state, day)]

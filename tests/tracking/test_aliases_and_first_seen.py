@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from segmentation.store.derivations import FirstSeenChain
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable, Alias, State
 from segmentation.tracking.aliases import aliases
@@ -89,7 +90,9 @@ def test_seen_before_is_what_a_loop_over_all_days_says(tmp_path: Path, seed: int
         until = first + timedelta(days=dice.randint(-5, 160))
         asked = sorted(dice.sample(everyone, dice.randint(0, 40)))
         expected = [any(user in users for day, users in truth.items() if day <= until) for user in asked]
-        assert seen_before(objects, state, pa.array(asked, pa.string()), until).tolist() == expected
+        assert (
+            seen_before(objects, state, FirstSeenChain(state), pa.array(asked, pa.string()), until).tolist() == expected
+        )
 
 
 def test_a_look_up_reads_one_table_a_month_not_every_day(tmp_path: Path) -> None:
@@ -100,10 +103,10 @@ def test_a_look_up_reads_one_table_a_month_not_every_day(tmp_path: Path) -> None
         state.accepted[day] = accepted(objects, [f"u{offset}"])
     until = date(2023, 10, 15)
     users = pa.array(["u3", "u299", "x"])
-    assert seen_before(objects, state, users, until).tolist() == [True, False, False]
+    assert seen_before(objects, state, FirstSeenChain(state), users, until).tolist() == [True, False, False]
     read: list[str] = []
     find = objects.find
     objects.find = lambda key: (read.append(key), find(key))[1]  # type: ignore[method-assign]
-    assert seen_before(objects, state, users, until).tolist() == [True, False, False]
+    assert seen_before(objects, state, FirstSeenChain(state), users, until).tolist() == [True, False, False]
     assert sum(key.startswith("cells/") for key in read) == 15  # of the month that is not over
     assert sum(key.startswith("first_seen/") for key in read) == 10  # nine months and the list of them
