@@ -1,6 +1,7 @@
 """A file is read once per content: split into slices for the days that it holds, and indexed.
 
     raw/<table>/<key>.json             the index: sealed, names the two below, written last
+    raw/<table>/hashed/<key>.json      the hash of a large file in one state of its inode: it is not hashed again
     raw/<table>/<hash>.parquet         one row group per day, in the order of the days; rows in the order of the file
     quarantine/<table>/<hash>.parquet  records without a day: malformed lines, missing or unreadable times
 
@@ -19,7 +20,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cache
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -107,33 +107,35 @@ def index(
 
 def _indexed(objects: Objects, file: SourceFile, recipes: Sequence[Recipe], table: str) -> str:
     """The key of the file's index by the first of the recipes that it fits; the file is read if that is not there."""
-    sha256 = _hash(file)
-    failure = None
-    for recipe in recipes:
-        key = hash_json(
-            {
-                "version": INDEX_VERSION,
-                "kind": file.kind,
-                "sha256": sha256,
-                "columns": recipe.columns[table].model_dump(mode="json"),
-                "options": recipe.options[table],
-                "timezone": recipe.timezone,
-            }
-        )
+    sha256 = _hash(objects, file, table)
+    failures: list[DataContractError] = []
+    for key, recipe in {_key(file, sha256, recipe, table): recipe for recipe in recipes}.items():
         place = _place_of(table, key)
         if objects.exists(place):
             return key
         try:
             document = _read(objects, file, sha256, recipe, table)
         except DataContractError as error:
-            failure = failure or error
+            failures.append(error)
             continue
-        if _hash(file) != sha256:
+        if _hash(objects, file, table) != sha256:
             raise OSError(f"{file.name} changed while it was read; run again when it is complete")
         objects.put(place, seal({"key": key, **document}))
         return key
-    assert failure is not None
-    raise failure
+    raise failures[0]
+
+
+def _key(file: SourceFile, sha256: str, recipe: Recipe, table: str) -> str:
+    return hash_json(
+        {
+            "version": INDEX_VERSION,
+            "kind": file.kind,
+            "sha256": sha256,
+            "columns": recipe.columns[table].model_dump(mode="json"),
+            "options": recipe.options[table],
+            "timezone": recipe.timezone,
+        }
+    )
 
 
 def load(objects: Objects, name: str, key: str, table: str = "orders") -> FileIndex:
@@ -188,29 +190,30 @@ def _row_group(path: str, number: int) -> pa.Table:
 # Hashing ------------------------------------------------------------------------------------------------------------
 
 
-def _hash(file: SourceFile) -> str:
+def _hash(objects: Objects, file: SourceFile, table: str) -> str:
     """The first 128 bits of the SHA-256 of the file's bytes; of several files, of their hashes one after the other."""
-    hashes = [_hash_of_path(path) for path in file.paths]
+    hashes = [_hash_of_path(objects, path, table) for path in file.paths]
     return hashes[0] if len(hashes) == 1 else hash_bytes("".join(hashes).encode())
 
 
-def _hash_of_path(path: Path) -> str:
+def _hash_of_path(objects: Objects, path: Path, table: str) -> str:
     status = path.stat()
     if status.st_size <= SMALL_FILE:
         return _hash_now(path)
-    # A large file is hashed once per process and state. Nobody can set the change time (ctime), so a file that has the
-    # same one, inode and size was not written to since it was hashed, unless that happened within one tick of the file
-    # system's clock: so a file that changed less than two seconds before that clock's now is hashed again.
+    # A large file is hashed once per state. Nobody can set the change time (ctime), so a file that has the same one, inode
+    # and size was not written to since it was hashed, unless that happened within one tick of the file system's clock: so
+    # a file that changed less than two seconds before that clock's now is hashed again.
     with tempfile.TemporaryFile() as now:
         settled = os.fstat(now.fileno()).st_ctime_ns - status.st_ctime_ns > SETTLED_NS
     if not settled:
         return _hash_now(path)
-    return _hash_once(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-@cache
-def _hash_once(path: Path, *state: int) -> str:
-    return _hash_now(path)
+    state = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    key = hash_json([str(path.resolve()), *state])
+    place = f"raw/{table}/hashed/{key}.json"
+    if (known := objects.find(place)) is None:
+        known = seal({"key": key, "sha256": _hash_now(path)})
+        objects.put(place, known)
+    return str(unseal(known, place)["sha256"])
 
 
 def _hash_now(path: Path) -> str:

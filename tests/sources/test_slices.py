@@ -402,23 +402,26 @@ def test_the_look_back_is_not_in_the_key(objects: Objects, tmp_path: Path) -> No
     assert index(objects, tmp_path) == index(objects, tmp_path, options={"lookback_days": 30})
 
 
-def test_a_large_file_that_did_not_change_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_that_did_not_change_is_hashed_once_and_for_all_processes(
+    objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "large.csv"
     path.write_bytes(b"x" * (slices.SMALL_FILE + 1))
     monkeypatch.setattr(slices, "SETTLED_NS", -1)  # as if it had been written long ago
-    first = slices._hash_of_path(path)
+    first = slices._hash_of_path(objects, path, "orders")
     monkeypatch.setattr(slices, "_hash_now", lambda path: pytest.fail("hashed again"))
-    assert slices._hash_of_path(path) == first
+    assert slices._hash_of_path(Objects(objects.root), path, "orders") == first
+    assert [key for key in objects.keys("raw/orders") if "/hashed/" in key]
 
 
-def test_a_large_file_that_was_just_written_is_hashed_again(tmp_path: Path) -> None:
+def test_a_large_file_that_was_just_written_is_hashed_again(objects: Objects, tmp_path: Path) -> None:
     """A file of the same size, with its old modification time, written within one tick of the clock: no old hash."""
     path = tmp_path / "large.csv"
     hashes = set()
     for letter in (b"x", b"y"):
         path.write_bytes(letter * (slices.SMALL_FILE + 1))
         os.utime(path, ns=(0, 0))
-        hashes.add(slices._hash_of_path(path))
+        hashes.add(slices._hash_of_path(objects, path, "orders"))
     assert len(hashes) == 2
 
 
@@ -490,7 +493,7 @@ def test_the_bytes_do_not_depend_on_the_threads(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setenv(THREADS, threads)
         objects = Objects(tmp_path / f"store{threads}")
         index(objects, tmp_path, path="[ab].*")
-        keys[threads] = objects.keys("")
+        keys[threads] = [key for key in objects.keys("") if "/hashed/" not in key]
     assert len(keys["1"]) == 3  # two indexes; the slices are the same
     assert keys["1"] == keys["2"] == keys["4"]
 

@@ -32,9 +32,7 @@ def on(offset: int) -> date:
 
 
 def config(**sections: dict[str, Any]) -> Config:
-    return Config(
-        **{"sources": {"orders": {"path": "orders/*.csv"}}, "features": {"window_days": WINDOW}, **sections}
-    )
+    return Config(**{"sources": {"orders": {"path": "orders/*.csv"}}, "features": {"window_days": WINDOW}, **sections})
 
 
 RECIPE = config().recipe()
