@@ -74,7 +74,8 @@ def _said(finding: Finding) -> str:
 def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date, AcceptedDay]:
     """The days with the cells of their accepted rows made and kept; many days cost little more than one."""
     keys = {day: key for day, accepted in days.items() if (key := accepted.tables[TABLE].accepted)}
-    made = cells([(day, objects.path(key)) for day, key in keys.items()])
+    columns = {tuple(days[day].tables[TABLE].columns) for day in keys}
+    made = cells([(day, objects.path(key)) for day, key in keys.items()], same_columns=len(columns) == 1)
 
     def kept(day: date) -> AcceptedDay:
         accepted = replace(days[day].tables[TABLE], cells=objects.put_table(f"cells/{TABLE}/date={day}", made[day]))
