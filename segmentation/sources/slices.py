@@ -227,11 +227,12 @@ def _hash_now(path: Path) -> str:
 def _read(objects: Objects, file: SourceFile, sha256: str, recipe: Recipe, table: str) -> dict[str, Any]:
     """Read a file into slices; returns the document of its index."""
     columns = recipe.columns[table]
+    failures: list[DataContractError] = []
     with connect() as session:
         session.execute("SET TimeZone = 'UTC'")
         try:
             if file.kind == CSV:
-                names = _load_csv(session, CsvRecords(file, columns, recipe.options[table]))
+                names = _load_csv(session, CsvRecords(file, columns, recipe.options[table]), failures)
             else:
                 query, names = (parquet_records if file.kind == PARQUET else samples.records)(file, columns)
                 _load_typed(session, file.name, query, names)
@@ -241,7 +242,7 @@ def _read(objects: Objects, file: SourceFile, sha256: str, recipe: Recipe, table
             ).to_arrow_table()
             raw, days = _slices(session)
         except duckdb.Error as error:
-            raise unreadable(file.name, error) from None
+            raise (failures[0] if failures else unreadable(file.name, error)) from None
     raw_key = f"raw/{table}/{hash_bytes(raw)}.parquet"
     if days:
         objects.put(raw_key, raw)
@@ -258,9 +259,13 @@ def _read(objects: Objects, file: SourceFile, sha256: str, recipe: Recipe, table
     }
 
 
-def _load_csv(session: duckdb.DuckDBPyConnection, records: CsvRecords) -> tuple[str, ...]:
-    """Make the table `record`: row, reason, line, columns as text, local and instant (of which at most one is known)."""
-    failures: list[DataContractError] = []
+def _load_csv(
+    session: duckdb.DuckDBPyConnection, records: CsvRecords, failures: list[DataContractError]
+) -> tuple[str, ...]:
+    """Make the view `record`: row, reason, line, columns as text, local and instant (of which at most one is known).
+
+    It can be read once, which reads the file; `failures` is given the error of a file that cannot be read.
+    """
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
@@ -271,12 +276,7 @@ def _load_csv(session: duckdb.DuckDBPyConnection, records: CsvRecords) -> tuple[
             raise
 
     session.register("records", pa.RecordBatchReader.from_batches(records.schema, batches()))
-    try:
-        session.execute(f"CREATE TEMP TABLE record AS {_times_in_text('records')}")
-    except duckdb.Error:
-        if failures:
-            raise failures[0] from None
-        raise
+    session.execute(f"CREATE TEMP VIEW record AS {_times_in_text('records')}")
     return records.columns
 
 
@@ -294,7 +294,7 @@ def _times_in_text(rows: str) -> str:
 
 
 def _load_typed(session: duckdb.DuckDBPyConnection, name: str, query: str, columns: Sequence[str]) -> None:
-    """Make the table `record` from a query over typed columns.
+    """Make the view `record` from a query over typed columns.
 
     Raises DataContractError when a column's type has no text, or is no time where it should be one.
     """
@@ -316,7 +316,7 @@ def _load_typed(session: duckdb.DuckDBPyConnection, name: str, query: str, colum
         raise DataContractError(
             f"{name}: the column for ordered_at holds {kind}; it must hold text, dates or timestamps"
         )
-    session.execute(f"CREATE TEMP TABLE record AS {timed}")
+    session.execute(f"CREATE TEMP VIEW record AS {timed}")
 
 
 def _text(column: str, kind: str) -> str:
@@ -367,7 +367,7 @@ def _date(session: duckdb.DuckDBPyConnection, timezone: str) -> None:
                 ELSE {quoted(SKIPPED)}
             END AS reason
         FROM timed""")
-    session.execute("DROP TABLE record")
+    session.execute("DROP VIEW record")
 
 
 def _slices(session: duckdb.DuckDBPyConnection) -> tuple[bytes, dict[date, tuple[int, int]]]:
