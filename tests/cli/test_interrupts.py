@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shop import FIRST, Shop, random_shop
+from shop import FIRST, Shop, random_shop, shop_config
 
 from segmentation import history
 from segmentation.config import Config, load
@@ -34,13 +34,23 @@ empty_days = "allow"
 """
 
 
-# The gate takes most of a small day's time.
+# The gate takes most of a small day's time. The publishing of the day STOP_AT begins and goes on until it is interrupted.
 COMMAND = """
+import os, pathlib, time
+from segmentation import stages
 from segmentation.contracts import acceptance, gate
 acceptance.gate = lambda *_: gate.Verdict((), ())
+publish = stages.publish
+def stopping(config, day, derivation):
+    while str(day) == os.environ.get("STOP_AT"):
+        (config.root / "begun").touch()
+        time.sleep(0.01)
+    return publish(config, day, derivation)
+stages.publish = stopping
 from segmentation.cli import main
 main()
 """
+MIDDLE = str(FIRST + timedelta(days=9))
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +68,7 @@ def config_of(shop: Shop) -> Config:
     return load(shop.root / "segmentation.toml", {})
 
 
-def start(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
+def start(shop: Shop, *arguments: str, stop_at: str = "", ignoring: bool = False) -> subprocess.Popen[str]:
     """The command as a terminal starts it: Ctrl-C reaches the whole group, and is not ignored as in a background job."""
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, "--config", str(shop.root / "segmentation.toml"), *arguments],
@@ -66,7 +76,8 @@ def start(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        env={**os.environ, "STOP_AT": stop_at},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler),
     )
 
 
@@ -87,68 +98,30 @@ def workers(process: subprocess.Popen[str]) -> int:
     return sum("spawn_main" in " ".join(child.cmdline()) for child in children if child.is_running())
 
 
-def test_an_interrupted_backfill_goes_on_when_it_is_run_again(shop: Shop) -> None:
-    log = shop.root / "store" / "log"
-    found = interrupted(start(shop, "backfill", *SPAN), lambda: log.exists() and len(list(log.iterdir())) > 12)
-    assert found == (130, "", SENTENCE)
-    config = config_of(shop)
-    assert verify(open_store(config)) == []
-    assert start(shop, "backfill", *SPAN).wait() == 0
-    assert verify(open_store(config)) == []
-    other = random_shop(shop.root / "other", seed=3, days=15)
-    first, last = FIRST + timedelta(days=5), FIRST + timedelta(days=14)
-    whole = other.config()
-    history.backfill(whole, first, last)
-    assert open_store(config).state().digest() == open_store(whole).state().digest()
-
-
-@pytest.mark.parametrize("later", [0, 0.2, 0.5])
-def test_workers_that_are_just_starting_say_nothing(shop: Shop, later: float) -> None:
-    process = start(shop, "backfill", *SPAN, "--workers", "2")
-
-    def begun() -> bool:
-        found = workers(process) > 0
-        if found:
-            time.sleep(later)
-        return found
-
-    assert interrupted(process, begun) == (130, "", SENTENCE)
-
-
-@pytest.mark.parametrize("command", [["run", "--date", SPAN[1]], ["reconcile"]])
-def test_the_other_commands_say_the_same(shop: Shop, command: list[str]) -> None:
+@pytest.mark.parametrize("command", [["backfill", *SPAN], ["run", "--date", MIDDLE], ["reconcile"]])
+def test_an_interrupted_command_says_so_and_goes_on_when_it_is_run_again(shop: Shop, command: list[str]) -> None:
     config = config_of(shop)
     if command == ["reconcile"]:
-        history.backfill(config, FIRST + timedelta(days=6), FIRST + timedelta(days=12))
+        history.backfill(config, FIRST + timedelta(days=6), FIRST + timedelta(days=14))
         history.run(config, FIRST + timedelta(days=5))  # all days after it are stale
-    records = open_store(config).state().number
-    log = shop.root / "store" / "log"
-    found = interrupted(start(shop, *command), lambda: log.exists() and len(list(log.iterdir())) > records)
-    assert found == (130, "", SENTENCE)
+    begun = shop.root / "begun"
+    assert interrupted(start(shop, *command, stop_at=MIDDLE), begun.exists) == (130, "", SENTENCE)
     assert verify(open_store(config)) == []
+    process = start(shop, *command)
+    assert (process.communicate()[1], process.returncode) == ("", 0)
+    if command[0] != "run":
+        whole = shop_config(shop.root, "whole")
+        history.backfill(whole, FIRST + timedelta(days=5), FIRST + timedelta(days=14))
+        assert open_store(config).state().digest() == open_store(whole).state().digest()
+
+
+def test_workers_that_are_just_starting_say_nothing(shop: Shop) -> None:
+    process = start(shop, "backfill", *SPAN, "--workers", "2")
+    assert interrupted(process, lambda: workers(process) > 0) == (130, "", SENTENCE)
 
 
 def test_where_ctrl_c_is_ignored_it_stays_so(shop: Shop) -> None:
     """As in a script's background."""
-    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + COMMAND
-    arguments = ["--config", str(shop.root / "segmentation.toml"), "run", "--date", SPAN[1]]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = start(shop, "run", "--date", SPAN[1], ignoring=True)
     log = shop.root / "store" / "log"
-    assert interrupted(process, lambda: log.exists())[0] == 0
-
-
-def test_an_interruption_while_the_program_loads_has_no_traceback() -> None:
-    code = (
-        "import os, signal, sys\n"
-        "class Slow:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'typer':\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "sys.meta_path.insert(0, Slow())\n"
-        "from segmentation.cli import main; main(['history'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", SENTENCE)
+    assert interrupted(process, log.exists)[0] == 0
