@@ -126,7 +126,8 @@ def _index_files(task: tuple[Config, tuple[int, int]]) -> None:
     store = open_store(config)
     state = store.state()
     latest, *others = [store.recipe(name) for name in state.recipes_in_force()]
-    slices.index(store.objects, config.sources.orders, config.root, latest, others, part=part)
+    for table in latest.columns:
+        slices.index(store.objects, config, table, latest, others, part=part)
 
 
 def _prepare_days(task: tuple[Config, list[date]]) -> tuple[list[str], list[DataContractError]]:

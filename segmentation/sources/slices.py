@@ -17,7 +17,7 @@ import io
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby, pairwise
@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation.config import Recipe, Source
+from segmentation.config import Config, Recipe
 from segmentation.errors import ConfigError, DataContractError, StoreError
 from segmentation.features.engine import EPOCH, connect
 from segmentation.sources import files, samples
@@ -78,25 +78,27 @@ class FileIndex:
 
 def index(
     objects: Objects,
-    source: Source,
-    root: Path,
+    config: Config,
+    table: str,
     recipe: Recipe,
     others: Sequence[Recipe] = (),
-    table: str = "orders",
+    days: Collection[date] = (),
     part: tuple[int, int] = (0, 1),
 ) -> tuple[FileIndex, ...]:
-    """Every file that the source names now, in the order of the names; files of equal content count once.
+    """Every file that the table's source names now, in the order of the names; files of equal content count once.
 
     A file is read when its content is new, else only hashed. It is read as the recipe says; one that does not fit it (a
-    column was renamed between two files, and the mapping with it) as the first of the other recipes that it fits. part:
-    (number, of how many): only this share of the files, so that several processes can read at once.
+    column was renamed between two files, and the mapping with it) as the first of the other recipes that it fits. Of a
+    source that has its rows by day (a {date} in its path, a database) only these days are looked at. part: (number, of how
+    many): only this share of the files, so that several processes can read at once.
 
-    Raises DataContractError when there is no file, or one cannot be read or lacks a column.
+    Raises DataContractError when there is no file, or one cannot be read or lacks a column, SourceError when a database
+    cannot be asked.
     """
-    found = samples.find(source.sample) if source.sample else files.find(source.path or "", root)
+    source = config.sources.tables()[table]
     number, parts = part
     indexes: dict[str, FileIndex] = {}
-    for file in found[number::parts]:
+    for file in files.find(source, table, config, sorted(days))[number::parts]:
         key = _indexed(objects, file, [recipe, *others], table)
         if key in indexes:
             indexes[key] = replace(indexes[key], copies=(*indexes[key].copies, file.name))
@@ -131,8 +133,9 @@ def _key(file: SourceFile, sha256: str, recipe: Recipe, table: str) -> str:
             "version": INDEX_VERSION,
             "kind": file.kind,
             "sha256": sha256,
-            "columns": recipe.columns[table].model_dump(mode="json"),
+            "columns": recipe.columns[table],
             "options": recipe.options[table],
+            "query": recipe.queries.get(table),
             "timezone": recipe.timezone,
         }
     )

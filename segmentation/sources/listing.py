@@ -1,0 +1,152 @@
+"""What the sources have now for some days: the files that hold their rows, whether a day is complete, and what looks odd."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from segmentation.config import Config, Recipe, Source
+from segmentation.features.engine import EPOCH
+from segmentation.sources import slices
+from segmentation.sources.completeness import waiting_for
+from segmentation.sources.slices import FileIndex
+from segmentation.store.objects import Objects
+from segmentation.store.state import State
+from segmentation.tables import ACTIVITY, USERS
+
+WEEKS_COMPARED = 4
+
+
+class Listing:
+    """The sources as they are when they are first looked at; every source is looked at once per way of reading it."""
+
+    def __init__(
+        self, config: Config, objects: Objects, state: State, recipes: Mapping[str, Recipe], days: Iterable[date]
+    ) -> None:
+        self._config = config
+        self._objects = objects
+        self._state = state
+        self._recipes = recipes  # those in force on some day, by hash, the latest first
+        self._days = set(days)
+        # Days to compare with: what is accepted is known, the others are looked at.
+        self._looked = self._days | {
+            other for day in self._days for other in _weekdays_before(day) if other not in state.accepted
+        }
+        self._indexed: dict[tuple[str, str], tuple[FileIndex, ...]] = {}
+
+    def tables(self, day: date, recipe: str) -> dict[str, Any]:
+        """Each table's `files` (rows of the day by key), their `names`, and `weekday_rows`: its rows on the four same
+        weekdays before, of those that have rows. The table of users is there for days that were not accepted with one."""
+        sources = self._config.sources.tables()
+        wanted = self._recipes[recipe]
+        found: dict[str, Any] = {}
+        for table in wanted.columns:
+            accepted = self._state.accepted.get(day)
+            if table not in sources or (table == USERS and accepted and USERS in accepted.tables):
+                continue
+            place = EPOCH if table == USERS else day
+            files = [file for file in self._files(table, wanted) if place in file.days]
+            before = (self._rows(table, wanted, other) for other in _weekdays_before(day)) if table != USERS else ()
+            found[table] = {
+                "files": {file.key: slices.raw_rows([file], place) for file in files},
+                "names": {file.key: file.name for file in files},
+                "weekday_rows": [rows for rows in before if rows],
+            }
+        return found
+
+    def not_yet(self, day: date, recipe: str, tables: Mapping[str, Any]) -> str:
+        """What is still to come before the day is complete: "" if nothing."""
+        wanted = self._recipes[recipe]
+        if day in self._state.published:
+            return ""
+        reasons: list[str] = []
+        for table, source in self._config.sources.activity().items():
+            if table in tables and source.complete.asked:
+                files = [file for file in self._files(table, wanted) if day in file.days]
+                times = slices.read_day(self._objects, files, day)["at"]
+                usual = tables[table]["weekday_rows"]
+                reasons += waiting_for(source, table, self._config, day, times, usual)
+        return "; ".join(reasons)
+
+    def warnings(self, asked: set[date]) -> list[str]:
+        """What looks odd. `asked`: the days that are to be published."""
+        latest = {table: files for (table, _), files in self._indexed.items() if table in ACTIVITY}
+        every = [file for files in latest.values() for file in files]
+        return [
+            *(warning for table, files in latest.items() for warning in self._late(table, files)),
+            *self._odd_files(every),
+            *_beyond(every, asked),
+        ]
+
+    @property
+    def places(self) -> str:
+        """Where rows are looked for, for a message."""
+        return ", ".join(_place(source) for source in self._config.sources.activity().values())
+
+    def _files(self, table: str, recipe: Recipe) -> tuple[FileIndex, ...]:
+        key = (table, recipe.reading)
+        if key not in self._indexed:
+            others = [other for other in self._recipes.values() if table in other.columns]
+            self._indexed[key] = slices.index(self._objects, self._config, table, recipe, others, self._looked)
+        return self._indexed[key]
+
+    def _rows(self, table: str, recipe: Recipe, day: date) -> int:
+        """Raw rows of a day to compare with: as they are now, else as they were accepted."""
+        now = slices.raw_rows(self._files(table, recipe), day)
+        accepted = self._state.accepted.get(day)
+        if now or day in self._looked or accepted is None or table not in accepted.tables:
+            return now
+        return sum(accepted.tables[table].files.values())
+
+    def _late(self, table: str, files: Iterable[FileIndex]) -> Iterator[str]:
+        """A warning if accepted days that were not read again have other numbers of rows in the files than were accepted."""
+        there: Counter[date] = Counter()
+        for file in files:
+            there.update({day: rows for day, (_, rows) in file.days.items()})
+        accepted = {
+            day: sum(value.tables[table].files.values())
+            for day, value in self._state.accepted.items()
+            if table in value.tables
+        }
+        # Not of days without any row: files may be put away once they were read.
+        differ = sorted(day for day, rows in accepted.items() if day not in self._days and there[day] not in (0, rows))
+        if differ:
+            more = sum(there[day] - accepted[day] for day in differ)
+            yield (
+                f"the source of {table} has {more:+} rows for {len(differ)} days before the look-back (the first is "
+                f"{differ[0]}): they count once their day is run by date, or lies within lookback_days"
+            )
+
+    def _odd_files(self, files: Sequence[FileIndex]) -> Iterator[str]:
+        """Warnings of files with rows of the days read, or of no day at all: rows without a day, copies of another file."""
+        ours = [file for file in files if not file.days or not self._days.isdisjoint(file.days)]
+        undated = [file for file in ours if file.undated]
+        if undated:
+            rows = sum(file.undated for file in undated)
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in undated[0].reasons.items())
+            yield (
+                f"{rows} rows belong to no day and are in quarantine ({len(undated)} files; {undated[0].name}: {reasons}); "
+                "`segmentation quality` counts them by file"
+            )
+        for file in ours:
+            if file.copies and file.rows:
+                yield f"{', '.join(file.copies)} has the same bytes as {file.name} and counts once: is it a copy?"
+
+
+def _beyond(files: Iterable[FileIndex], asked: Iterable[date]) -> Iterator[str]:
+    """A warning of days asked for that are later than every row: perhaps they are not over yet."""
+    newest = max((day for file in files for day in file.days), default=date.min)
+    beyond = sorted(day for day in asked if day > newest)
+    if beyond:
+        which = f"{beyond[0]} has" if len(beyond) == 1 else f"{beyond[0]} and {len(beyond) - 1} days after it have"
+        yield f"{which} no rows and neither has any later day; is the day over? The newest row is of {newest}"
+
+
+def _weekdays_before(day: date) -> list[date]:
+    return [day - timedelta(weeks=weeks) for weeks in range(1, WEEKS_COMPARED + 1)]
+
+
+def _place(source: Source) -> str:
+    if source.path:
+        return source.path if isinstance(source.path, str) else ", ".join(source.path)
+    return source.connection or source.sample or "the query's files"
