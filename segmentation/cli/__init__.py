@@ -3,9 +3,25 @@
 import sys
 from collections.abc import Sequence
 
+INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 failed, 2 bad usage or configuration. Results go to stdout, all else to stderr."""
+    """Run one command and exit: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.
+
+    Results go to stdout, all else to stderr.
+    """
+    try:
+        _run(arguments)
+    except (KeyboardInterrupt, SystemExit) as stop:  # Typer makes one of the other
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
+        what = "what is published and accepted is kept; run the same command again to go on"
+        print(f"segmentation: interrupted: {what}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     from segmentation.cli import reading, running  # noqa: F401  (they add their commands to the application)
     from segmentation.cli.app import app
     from segmentation.errors import SegmentationError

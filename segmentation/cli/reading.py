@@ -20,7 +20,10 @@ def report(
     context: typer.Context,
     day: Day = None,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; else reports/DATE.html beside the configuration file.")
+        Path | None,
+        typer.Option(
+            help="The file to write, in a folder that exists; else reports/DATE.html beside the configuration."
+        ),
     ] = None,
     lang: Annotated[Language, typer.Option(help="The language of the report.")] = Language.en,
     as_json: Json = False,
@@ -35,7 +38,10 @@ def report(
 
     store = open_history(context)
     day = day or read_models.latest(store.state())
+    read_models.published_on(store.state(), day)
     path = out or open_config(context).root / "reports" / f"{day}.html"
+    if out is None:
+        path.parent.mkdir(exist_ok=True)
     write_report(store, day, path, lang.value)
     show({"date": day.isoformat(), "path": str(path)}, as_json, tables.report)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segmentation.cli.app import BUILD, Json, app, day_option, open_config, show
+from segmentation.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,7 @@ class Order(StrEnum):
 
 
 @app.command(rich_help_panel=BUILD)
+@interruptible()
 def run(
     context: typer.Context,
     day: Annotated[date, day_option("--date", "The day to segment, YYYY-MM-DD.")],
@@ -54,22 +56,24 @@ def backfill(
     as_json: Json = False,
 ) -> None:
     """Segment the users as of every day of a span: days are prepared side by side, then derived once in date order."""
-    from rich.console import Console
+    with interruptible(workers):
+        from rich.console import Console
 
-    from segmentation import history
-    from segmentation.cli import tables
-    from segmentation.errors import ConfigError
+        from segmentation import history
+        from segmentation.cli import tables
+        from segmentation.errors import ConfigError
 
-    if last < first:
-        raise ConfigError(f"--to {last} is before --from {first}: give the earlier day to --from")
-    config = open_config(context)
-    with progress_bars(Console(stderr=True)) as progress:
-        result = history.backfill(config, first, last, order.value, workers, progress)
-    tell([f"{day} has no rows and was skipped" for day in result["skipped"]] + result["warnings"])
-    show({**result, "stale": [other.isoformat() for other in history.stale(config)]}, as_json, tables.backfilled)
+        if last < first:
+            raise ConfigError(f"--to {last} is before --from {first}: give the earlier day to --from")
+        config = open_config(context)
+        with progress_bars(Console(stderr=True)) as progress:
+            result = history.backfill(config, first, last, order.value, workers, progress)
+        tell([f"{day} has no rows and was skipped" for day in result["skipped"]] + result["warnings"])
+        show({**result, "stale": [other.isoformat() for other in history.stale(config)]}, as_json, tables.backfilled)
 
 
 @app.command(rich_help_panel=BUILD)
+@interruptible()
 def reconcile(context: typer.Context, as_json: Json = False) -> None:
     """Derive again, in date order, the days that became stale: a gap was filled, rows changed or came late."""
     from rich.console import Console

@@ -15,6 +15,12 @@ from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.tracking.migrations import CAUSES
 
 NOTHING = "–"
+REPAIR = (
+    "To repair: put the named files back from a backup of the store. Without one, move a day's whole folder below "
+    "snapshots/, or all of checkpoints/, first_seen/ or raw/, out of the store, and run `segmentation run --date DAY` (the "
+    "earliest damaged day first; the files of the source must be there as they were). For anything else build a new store "
+    "from the source: another [store] url, then `segmentation backfill`."
+)
 # Feature → heading and unit in the table of segments.
 SHOWN = {
     "recency": ("Recency", "days"),
@@ -156,6 +162,7 @@ def history(console: Console, rows: list[Record]) -> None:
         ("Segments", "right"),
         ("Moved", "right"),
         ("Decision", "left"),
+        ("", "left"),
     )
     for row in rows:
         table.add_row(
@@ -167,6 +174,7 @@ def history(console: Console, rows: list[Record]) -> None:
             _whole(row["segments"]),
             _whole(row["moved"]),
             row["decision"],
+            "new configuration" if row["new_recipe"] else "",
         )
     console.print(table)
     stale = sum(row["status"] == "stale" for row in rows)
@@ -259,6 +267,7 @@ def verify(console: Console, record: Record) -> None:
         console.print(problem, markup=False, soft_wrap=True)
     if record["problems"]:
         console.print(f"[bold red]{_count(len(record['problems']), 'problem')}.[/]")
+        console.print(REPAIR, markup=False, soft_wrap=True)
 
 
 def digest(console: Console, record: Record) -> None:
@@ -267,7 +276,7 @@ def digest(console: Console, record: Record) -> None:
 
 def log(console: Console, rows: list[Record]) -> None:
     table = _table(
-        ("Record", "right"), ("At", "left"), ("By", "left"), ("Kind", "left"), ("Date", "left"), ("What", "left")
+        ("Record", "right"), ("At (UTC)", "left"), ("By", "left"), ("Kind", "left"), ("Date", "left"), ("What", "left")
     )
     for row in rows:
         at = row["at"][:19].replace("T", " ")

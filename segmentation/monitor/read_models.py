@@ -7,6 +7,8 @@ command line and the report show the same records; nothing here writes.
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -28,12 +30,18 @@ Record = dict[str, Any]
 
 WEEK = timedelta(days=7)
 MEAN = "mean_"
+COMPARED = 500  # users to either side of an unknown id, to suggest a similar one
 
 
 def history(store: Store) -> list[Record]:
-    """The published days in order, from the log alone: date, snapshot, parent, status, and the day's main figures."""
+    """The published days in order, from the log alone: date, snapshot, parent, status, recipe, and the day's main figures.
+
+    `recipe`: hash of the settings in force on the day; `new_recipe`: whether they are others than on the day before.
+    """
     state = store.state()
     stale = set(Derivations(state, store.recipe).stale())
+    recipes = {day: state.recipe_on(day) for day in state.published}
+    before = {day: recipes[earlier] for earlier, day in pairwise(sorted(recipes))}
     return [
         {
             "date": day.isoformat(),
@@ -42,6 +50,8 @@ def history(store: Store) -> list[Record]:
             "parent": published.parent.isoformat() if published.parent else None,
             "parent_id": published.parent_id,
             "status": "stale" if day in stale else "current",
+            "recipe": recipes[day],
+            "new_recipe": day in before and before[day] != recipes[day],
             **{name: published.summary[name] for name in ("users", "segments", "decision", "moved", "share_moved")},
         }
         for day, published in sorted(state.published.items())
@@ -221,10 +231,29 @@ def user(store: Store, user_id: str) -> Record:
             del row["user_id"]
             days.append({"date": day.isoformat(), **{name: _text(value) for name, value in row.items()}})
     if not days:
+        alike = " or ".join(map(repr, _alike(store, state, user_id)))
+        hint = f"did you mean {alike}?" if alike else "ids are text, as in the source"
         raise SegmentationError(
-            f"no published day has a user {user_id!r} ({len(state.published)} days looked at); ids are text, as in the source"
+            f"no published day has a user {user_id!r} ({len(state.published)} days looked at); {hint}"
         )
     return {"user_id": user_id, "days": days}
+
+
+def _alike(store: Store, state: State, user_id: str) -> list[str]:
+    """Up to three users of the latest day who may be meant: of the same id but for its spelling, else of a similar one."""
+    ids = _table(store, state.published[latest(state)], "memberships", ["user_id"])["user_id"].combine_chunks()
+    same = ids.filter(pc.equal(_spelt_alike(ids), _spelt_alike(pa.array([user_id]))[0]))[:3].to_pylist()
+    if same:
+        return list(same)
+    # A comparison takes microseconds, and there may be millions of users: only those about where the id would stand.
+    place = pc.sum(pc.less(ids, user_id)).as_py() or 0
+    near = ids.sort()[max(place - COMPARED, 0) : place + COMPARED].to_pylist()
+    return get_close_matches(user_id, near, n=3, cutoff=0.75)
+
+
+def _spelt_alike(ids: pa.Array) -> pa.Array:
+    """Without what software adds to or takes from an id: case, spaces around it, zeros before it, .0 behind it."""
+    return pc.utf8_ltrim(pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(ids)), r"\.0+$", ""), "0")
 
 
 def features() -> list[Record]:

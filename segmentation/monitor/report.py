@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from segmentation.errors import SegmentationError
+from segmentation.errors import ConfigError, SegmentationError
 from segmentation.monitor import palette, sections
 from segmentation.monitor.markup import Markup, join, tag
 from segmentation.monitor.sections import Page
@@ -27,15 +27,17 @@ HTML_LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 
 
 def write_report(store: Store, day: date, path: Path | str, lang: str = "en") -> None:
-    """Write the day's report to `path`, making the folder if it is missing. The store is only read.
+    """Write the day's report to `path`. The store is only read.
 
     It holds what was known as of the day: later days of the history are not in it, except through the digest.
-    Raises SegmentationError if the day is not published or the file cannot be written, ConfigError for an unknown language.
+    Raises SegmentationError if the day is not published or the file cannot be written, ConfigError for an unknown language
+    or a folder that is not there: it is not made, as it may be mistyped.
     """
-    text = render(store, day, Texts(lang))
     path = Path(path)
+    if not path.parent.is_dir():
+        raise ConfigError(f"cannot write the report {path}: there is no folder {path.parent}; make it first")
+    text = render(store, day, Texts(lang))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SegmentationError(f"cannot write the report {path}: {error.strerror}") from error

@@ -15,15 +15,17 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from segmentation.config import Columns
 from segmentation.errors import DataContractError
@@ -33,8 +35,9 @@ CANONICAL = tuple(Columns.model_fields)
 REQUIRED = ("user_id", "ordered_at")
 CSV, PARQUET = "csv", "parquet"
 DELIMITERS = ",;\t|"
-CHUNK_ROWS = 50_000
+BLOCK = 1 << 20  # characters that are read at once
 BLANK = ("\n", "\r\n", "\r")
+LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 HEADER_LINES = 100  # that the header may go on for after its first
 LONGEST_LIST = 30  # of columns in a message
 TOO_FEW = "malformed line: too few columns"
@@ -137,7 +140,7 @@ def quoted(text: object) -> str:
 
 
 class CsvRecords:
-    """The records of a CSV file, as tables of text, about 50,000 at a time.
+    """The records of a CSV file, as tables of text, about a megabyte at a time.
 
     `columns`: the canonical columns that the file has; `schema`: that of the tables. Each table has `row` (number of the
     record, from 1; blank lines do not count), `reason` and `line` (of a malformed line, else null) and the columns (empty
@@ -156,99 +159,109 @@ class CsvRecords:
         self.columns = tuple(self._places)
         texts = [pa.field(name, pa.string()) for name in ("reason", "line", *self.columns)]
         self.schema = pa.schema([pa.field("row", pa.int64()), *texts])
-        # A whole record in one line: every field is without quotes, or quoted from end to end.
-        value = rf"(?:[^\"{re.escape(self._delimiter)}\r\n]*|\"(?:[^\"\r\n]|\"\")*\")"
-        self._whole = re.compile(rf"{value}(?:{re.escape(self._delimiter)}{value})*[\r\n]*").fullmatch
 
     def __iter__(self) -> Iterator[pa.Table]:
-        chunk = _Chunk()
-        number = -1 if self._options["header"] else 0
-        back: list[str] = []  # lines to read again, the next one last
+        first, data, more = 1, b"", b"more"
         with self._text() as text:
-            while line := back.pop() if back else next(text, ""):
-                if line in BLANK:
-                    continue
-                number += 1
-                if '"' not in line or self._whole(line):
-                    if number:
-                        chunk.lines.append(line)
-                        chunk.rows.append(number)
-                else:
-                    fields, reason = self._record(line, text, back)
-                    if number and reason is None:
-                        chunk.odd.append((number, *(fields[place] or None for place in self._places.values())))
-                    elif number:
-                        chunk.malformed.append((number, reason, line.rstrip("\r\n")))
-                if len(chunk.lines) + len(chunk.odd) + len(chunk.malformed) >= CHUNK_ROWS:
-                    yield self._table(chunk)
-                    chunk = _Chunk()
-            yield self._table(chunk)
+            if self._options["header"]:
+                next(csv.reader((line for line in text if line not in BLANK), delimiter=self._delimiter, strict=True))
+            while more:
+                more = (text.read(BLOCK) + text.readline()).encode()
+                table, data = self._table(data + more, first, not more)
+                first += table.num_rows
+                yield table
 
-    def _record(self, line: str, text: TextIO, back: list[str]) -> tuple[list[str], str | None]:
-        """The fields of the record that begins with `line` and may go on in the next ones; or why it is malformed.
+    def _table(self, data: bytes, first: int, final: bool) -> tuple[pa.Table, bytes]:
+        """The records of some lines, numbered from `first`; and the last lines, if more must follow to tell what they are.
 
-        A quote that does not close where it should costs its own line only: the others go `back`, to be read again.
+        The plain lines are parsed all at once; only an odd one, and those that its record goes on in, one at a time.
         """
-        taken = []
+        starts, odd_lines = self._lines(data)
+        plain, rest = [], b""
+        apart: list[dict[str, Any]] = []  # records of odd lines, and malformed lines
+        end = joined = 0  # how far the lines are sorted; how many of them go on with a record
+        for line, start in zip(odd_lines.tolist(), starts[odd_lines].tolist(), strict=True):
+            if start < end:
+                continue
+            fields, reason, ends = self._record(data, start)
+            if reason and ends[-1] == len(data) and not final:
+                data, rest = data[:start], data[start:]
+                break
+            plain.append(data[end:start])
+            number = first + line - joined
+            if reason:  # a quote that does not close where it should costs its own line only
+                end = ends[0]
+                apart.append({"row": number, "reason": reason, "line": data[start:end].decode().rstrip("\r\n")})
+            else:
+                end = ends[-1]
+                joined += int(starts.searchsorted(end)) - line - 1
+                values = {column: fields[place] or None for column, place in self._places.items()}
+                apart.append({"row": number, **values})
+        table, misfits = self._parse(b"".join([*plain, data[end:]]))
+        rows = np.arange(first, first + table.num_rows + len(misfits) + len(apart))
+        rows = np.delete(rows, [record["row"] - first for record in apart])
+        apart += [{"row": rows[place], "reason": reason, "line": line} for place, reason, line in misfits]
+        table = table.add_column(0, "row", pa.array(np.delete(rows, [place for place, *_ in misfits]), pa.int64()))
+        return pa.concat_tables([pa.Table.from_pylist(apart, self.schema), table], promote_options="default"), rest
+
+    def _lines(self, data: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the lines begin that are not blank, and which of them are odd.
+
+        The others are records as they are: each quote opens or closes a field in its line, or is one of two that mean one.
+        """
+        if b'"' not in data:
+            return np.array([], np.intp), np.array([], np.intp)
+        framed = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+        breaks = (framed == ord("\n")) | (framed == ord("\r"))
+        starts = np.flatnonzero(breaks[:-1] & ~breaks[1:])
+        quotes = np.flatnonzero(framed[1:-1] == ord('"'))
+        before = np.searchsorted(quotes, starts)  # quotes before the line
+        counts = np.diff(before, append=len(quotes))
+        closing = (np.arange(len(quotes)) - np.repeat(before, counts)) % 2
+        beside = framed[quotes + 2 * closing]  # what is before an opening quote, or after a closing one
+        misplaced = ~np.isin(beside, list(f'"\r\n{self._delimiter}'.encode()))
+        lines = np.repeat(np.arange(len(starts)), counts)
+        return starts, np.union1d(lines[misplaced], np.flatnonzero(counts % 2))
+
+    def _record(self, data: bytes, start: int) -> tuple[list[str], str | None, list[int]]:
+        """The fields of the record that begins at `start`, or why it is malformed; and where the lines end that were read."""
+        ends = []
 
         def lines() -> Iterator[str]:
-            following = line
-            while following:
-                taken.append(following)
-                yield following
-                following = back.pop() if back else next(text, "")
+            for line in LINE.finditer(data, start):
+                ends.append(line.end())
+                yield line[0].decode()
 
         try:
             fields = next(csv.reader(lines(), delimiter=self._delimiter, strict=True))
         except csv.Error:
-            fields, reason = [], BROKEN_QUOTES
-        else:
-            if len(fields) == self._width:
-                return fields, None
-            reason = TOO_FEW if len(fields) < self._width else TOO_MANY
-        back.extend(reversed(taken[1:]))
-        return [], reason
+            return [], BROKEN_QUOTES, ends
+        return fields, self._misfit(len(fields)), ends
 
-    def _table(self, chunk: "_Chunk") -> pa.Table:
-        tables = [self.schema.empty_table()]
-        if chunk.lines:
-            tables.append(self._parse(chunk))
-        for names, rows in ((("row", *self.columns), chunk.odd), (("row", "reason", "line"), chunk.malformed)):
-            part = [self.schema.field(name) for name in names]
-            values = zip(*rows, strict=True) if rows else [[]] * len(part)
-            arrays = [pa.array(column, kind.type) for column, kind in zip(values, part, strict=True)]
-            tables.append(pa.Table.from_arrays(arrays, schema=pa.schema(part)))
-        return pa.concat_tables(tables, promote_options="default")
+    def _misfit(self, fields: int) -> str | None:
+        return None if fields == self._width else TOO_FEW if fields < self._width else TOO_MANY
 
-    def _parse(self, chunk: "_Chunk") -> pa.Table:
-        """The table of records that are one line each; those with too few or too many fields go to the malformed."""
-        bad = []
+    def _parse(self, data: bytes) -> tuple[pa.Table, list[tuple[int, str | None, str]]]:
+        """The table of records that are one line each; and those with too few or too many fields: (place, reason, line)."""
+        misfits = []
 
         def keep(row: pa_csv.InvalidRow) -> str:
-            place = row.number - 1
-            bad.append(place)
-            reason = TOO_FEW if row.actual_columns < row.expected_columns else TOO_MANY
-            chunk.malformed.append((chunk.rows[place], reason, chunk.lines[place].rstrip("\r\n")))
+            misfits.append((row.number - 1, self._misfit(row.actual_columns), row.text))
             return "skip"
 
-        data = "".join(chunk.lines).encode()
         names = [str(place) for place in range(self._width)]
         table = pa_csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pa_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
-            parse_options=pa_csv.ParseOptions(
-                delimiter=self._delimiter, ignore_empty_lines=False, invalid_row_handler=keep
-            ),
+            pa.BufferReader(b"\n" + data),  # what looks like a byte order mark is a value, and no data is no error
+            read_options=pa_csv.ReadOptions(use_threads=False, block_size=len(data) + 2, column_names=names),
+            parse_options=pa_csv.ParseOptions(delimiter=self._delimiter, invalid_row_handler=keep),
             convert_options=pa_csv.ConvertOptions(
                 include_columns=[names[place] for place in self._places.values()],
                 column_types=dict.fromkeys(names, pa.string()),
                 strings_can_be_null=True,
                 null_values=[""],
             ),
-        ).rename_columns(self.columns)
-        for place in sorted(bad, reverse=True):
-            del chunk.rows[place]
-        return table.add_column(0, "row", pa.array(chunk.rows, pa.int64()))
+        )
+        return table.rename_columns(self.columns), misfits
 
     @contextlib.contextmanager
     def _text(self) -> Iterator[TextIO]:
@@ -287,13 +300,3 @@ class CsvRecords:
         delimiter = max(parsed, key=lambda mark: len(parsed[mark]))
         fields = [value.strip() if self._options["header"] else "" for value in parsed[delimiter]]
         return [value or f"column{place}" for place, value in enumerate(fields)], delimiter
-
-
-@dataclass
-class _Chunk:
-    """Records on their way to a table: whole lines with their numbers, odd ones, malformed ones (number, reason, line)."""
-
-    lines: list[str] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    odd: list[tuple[Any, ...]] = field(default_factory=list)
-    malformed: list[tuple[int, str | None, str]] = field(default_factory=list)

@@ -11,6 +11,8 @@ from obstore.store import LocalStore
 from segmentation.errors import StoreError
 from segmentation.store.content import hash_bytes, parquet_bytes, read_parquet
 
+ADVICE = "; run `segmentation verify`"
+
 
 class Objects:
     """Objects by key ("log/00000000000042.json") in a local folder."""
@@ -43,7 +45,7 @@ class Objects:
         """The object's bytes. Raises StoreError if there is none."""
         data = self.find(key)
         if data is None:
-            raise StoreError(f"the store {self.root} lacks {key}; run `segmentation verify`")
+            raise StoreError(f"the store {self.root} lacks {key}{ADVICE}")
         return data
 
     def exists(self, key: str) -> bool:

@@ -14,6 +14,7 @@ from segmentation.dates import window
 from segmentation.errors import StoreError
 from segmentation.store.content import hash_bytes, hash_json, hash_table, read_parquet, seal, unseal
 from segmentation.store.log import checkpoint_key, key_of
+from segmentation.store.objects import ADVICE
 from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, Folder
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
@@ -45,7 +46,7 @@ def _guarded(check: Callable[[], Iterator[str]], what: str) -> list[str]:
         for problem in check():
             found.append(problem)
     except (StoreError, KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
-        found.append(f"{what} cannot be checked: {error}")
+        found.append(f"{what} cannot be checked: {str(error).removesuffix(ADVICE)}")
     return found
 
 

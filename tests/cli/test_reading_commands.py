@@ -5,18 +5,25 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from shop import shop_config
 from synthetic import FIRST, accept, write_config
 
 from segmentation.cli import main
 from segmentation.cli.app import ORDER, app
 from segmentation.config import Config, load
 from segmentation.monitor import read_models
-from segmentation.store.store import open_store
+from segmentation.store import commits
+from segmentation.store.recipes import record_recipe
+from segmentation.store.snapshots import Folder
+from segmentation.store.state import Published
+from segmentation.store.store import Store, open_store
 
 LAST = FIRST + timedelta(days=11)
 DAYS = 12
@@ -100,7 +107,7 @@ def test_the_other_commands_print_their_record_as_json(run: Run, made_up: Config
         (["features"], ["[features] window_days", "average_order_value", "currency per order", "amount"]),
         (["user", "user-00001"], ["entered", "Nearest"]),
         (["verify"], ["The store is whole"]),
-        (["log"], ["recipe", "publish"]),
+        (["log"], ["recipe", "publish", "At (UTC)"]),
     ],
 )
 def test_the_table_shows_what_a_reader_looks_for(run: Run, command: list[str], shown: list[str]) -> None:
@@ -135,6 +142,56 @@ def test_history_says_which_days_are_stale(run: Run, copied: Path) -> None:
     days = parsed(run("history", "--json", root=copied))
     assert [day["date"] for day in days if day["status"] == "stale"] == [str(LAST)]
     assert "1 stale: run `segmentation reconcile`" in run("history", root=copied)[1]
+
+
+def test_history_marks_the_first_day_of_a_new_configuration(run: Run, copied: Path) -> None:
+    assert "new configuration" not in run("history", root=copied)[1]
+    file = copied / "segmentation.toml"
+    file.write_text(file.read_text() + "[adjustment]\nmove_points = 1500\n")
+    config = load(file, {})
+    store = open_store(config)
+    days = [LAST + timedelta(days=offset) for offset in (1, 2)]
+    record_recipe(config, store)
+    for day in days:
+        publish(store, day)
+    rows = parsed(run("history", "--json", root=copied))
+    assert [row["date"] for row in rows if row["new_recipe"]] == [str(days[0])]
+    assert [row["recipe"] for row in rows] == [rows[0]["recipe"]] * DAYS + [config.recipe().hash] * 2
+    marked = [line.split()[0] for line in run("history", root=copied)[1].splitlines() if "new configuration" in line]
+    assert marked == [str(days[0])]
+
+
+def publish(store: Store, day: date) -> None:
+    """Say that the day's snapshot is the last one's."""
+    state = store.state()
+    parent = max(state.published)
+    published = replace(state.published[parent], derivation=f"of {day}", parent=parent, parent_id="")
+    commits.publish(store, day, published, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("user-00001.0", "user-00001"),  # as pandas writes whole numbers beside missing ones
+        (" USER-00001 ", "user-00001"),
+        ("00042", "42.0"),
+        ("42", "42.0"),
+        ("7", "007"),
+        ("user-000001", "user-00001"),
+        ("user-00O01", "user-00001"),
+    ],
+)
+def test_an_unknown_user_is_told_who_may_be_meant(run: Run, tmp_path: Path, asked: str, meant: str) -> None:
+    write_config(tmp_path)
+    store = open_store(shop_config(tmp_path))
+    members = pa.table({"user_id": ["007", "42.0", "user-00001", "user-00303"]})
+    Folder(store.objects, FIRST, "derivation").put_table("memberships", members)
+    summary = {"users": 4, "segments": 1, "decision": "baseline", "moved": 0, "share_moved": 0.0}
+    path = f"snapshots/date={FIRST}/derivation"
+    commits.publish(store, FIRST, Published("", "derivation", None, None, path, {}, summary), [])
+    code, out, err = run("user", asked, root=tmp_path)
+    assert (code, out) == (1, "")
+    assert f"did you mean {meant!r}" in err
 
 
 def test_verify_fails_with_exit_code_1_and_names_the_flipped_bit(run: Run, copied: Path) -> None:
@@ -203,6 +260,15 @@ def test_the_report_is_written_beside_the_configuration_unless_a_file_is_named(r
     code, out, _ = run("report", "--date", str(FIRST), "--lang", "zh", "--out", str(copied / "x.html"), root=copied)
     assert (code, out.strip()) == (0, str(copied / "x.html"))
     assert 'lang="zh-Hans"' in (copied / "x.html").read_text(encoding="utf-8")
+
+
+def test_a_report_makes_no_folder_that_is_named_wrongly(run: Run, copied: Path) -> None:
+    code, out, err = run("report", "--out", str(copied / "reprots" / "new" / "x.html"), root=copied)
+    assert (code, out) == (2, "")
+    assert f"there is no folder {copied / 'reprots' / 'new'}" in err
+    assert not (copied / "reprots").exists()
+    assert run("report", "--date", "2023-01-01", root=copied)[0] == 1
+    assert not (copied / "reports").exists()
 
 
 def test_help_lists_every_command_in_the_order_in_which_a_newcomer_needs_it(run: Run) -> None:

@@ -34,7 +34,7 @@ def figures(text: str) -> dict[str, dict[str, object]]:
 
 
 def test_the_report_is_one_file_of_at_most_six_megabytes(made_up: Config, tmp_path: Path) -> None:
-    text = written(made_up, tmp_path / "new folder" / "report.html")
+    text = written(made_up, tmp_path / "report.html")
     assert len(text.encode()) <= 6 * MEGABYTE
     assert not re.search(r"""(src|href)=["'](?!#)""", own(text))
     assert "url(" not in own(text)

@@ -5,6 +5,7 @@ import gzip
 import io
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from segmentation.config import Columns
 from segmentation.errors import DataContractError
+from segmentation.sources import files
 from segmentation.sources.files import (
     BROKEN_QUOTES,
     CSV,
@@ -215,6 +217,60 @@ def test_every_line_is_counted_once_whatever_is_broken(tmp_path_factory: Any, li
     several = sum(value.count("\n") for row in found for value in row[3:] if value)
     assert len(found) + several == len(physical)
     assert [row[0] for row in found] == list(range(1, len(found) + 1))
+
+
+def one_at_a_time(text: str, delimiter: str) -> list[tuple[Any, ...]]:
+    """The records of the text in the plainest way: a broken line is taken off, and the next one begins a record."""
+    lines, found = list(io.StringIO(text, newline="")), []
+    while lines:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            fields = next(reader)
+        except csv.Error:
+            fields, reason = [], BROKEN_QUOTES
+        else:
+            reason = None if len(fields) == 3 else TOO_FEW if len(fields) < 3 else TOO_MANY
+        if lines[0].strip("\r\n"):
+            line = lines[0].rstrip("\r\n")
+            found.append(
+                (None, None, *(value or None for value in fields)) if reason is None else (reason, line, *[None] * 3)
+            )
+        del lines[: 1 if reason else reader.line_num]
+    return [(number, *record) for number, record in enumerate(found, start=1)]
+
+
+FIELDS = st.sampled_from(
+    ["", "a", "é", "\ufeff", '""', '"a"', '"a,b"', '"a\nb"', '"a\r\n\r\nb"', '"a""b"', '""""', 'a"b', '"a']
+)
+LINES = st.lists(FIELDS, min_size=1, max_size=4).map(",".join) | st.lists(FIELDS, min_size=3, max_size=3).map(",".join)
+TEXTS = st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\r\n"]))).map(
+    lambda lines: "".join(line + end for line, end in lines)
+)
+NOISE = st.lists(st.sampled_from(["a", "é", ",", ",", '"', '"', '","', "\n", "\r", "\r\n", "\ufeff"]), max_size=40).map(
+    "".join
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    TEXTS | NOISE,
+    st.integers(1, 40),
+    st.sampled_from([",", ";", " "]),
+    st.booleans(),
+    st.sampled_from(["utf-8", "utf-16"]),
+)
+def test_lines_give_the_same_records_one_by_one_and_in_blocks_of_any_size(
+    tmp_path_factory: Any, text: str, block: int, delimiter: str, header: bool, encoding: str
+) -> None:
+    text = text.replace(",", delimiter)
+    path = tmp_path_factory.getbasetemp() / "blocks.csv"
+    columns = ABC if header else Columns(user_id="column0", ordered_at="column1", order_id="column2")
+    first = delimiter.join("abc") + "\n"
+    with mock.patch.object(files, "BLOCK", block):
+        found = read(
+            path, (first + text).encode(encoding), columns, delimiter=delimiter, header=header, encoding=encoding
+        )
+    assert found == one_at_a_time(text if header else first + text, delimiter)
 
 
 def test_without_a_header_columns_are_named_by_their_place(tmp_path: Path) -> None:
