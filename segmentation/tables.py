@@ -4,6 +4,7 @@ In a configuration a column's value is the name that it has in the source. What 
 canonical name.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -114,6 +115,8 @@ TABLES: dict[str, type[Columns]] = {
 }
 
 
-def kinds(table: str, attributes: tuple[str, ...] = ()) -> dict[str, Kind]:
-    """The canonical columns of a table in their order, with the kind of each; a user's other attributes are text."""
-    return TABLES[table].kinds() | dict.fromkeys(attributes, Kind.TEXT)
+def kinds(table: str, columns: Iterable[str] = ()) -> dict[str, Kind]:
+    """The canonical columns of a table in their order, with the kind of each; then, as text, those of `columns` (the ones
+    that a configuration names) that are no canonical column: a user's attributes."""
+    canonical = TABLES[table].kinds()
+    return canonical | {name: Kind.TEXT for name in columns if name not in canonical}

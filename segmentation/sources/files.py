@@ -9,15 +9,12 @@ refuses a file with two kinds of line ends.)
 import contextlib
 import csv
 import difflib
-import glob
 import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, TextIO
 
 import duckdb
@@ -27,13 +24,11 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segmentation.config import Columns
 from segmentation.errors import DataContractError
 from segmentation.features.engine import connect
+from segmentation.sources.source_file import SourceFile
+from segmentation.tables import TABLES, kinds
 
-CANONICAL = tuple(Columns.model_fields)
-REQUIRED = ("user_id", "ordered_at")
-CSV, PARQUET = "csv", "parquet"
 DELIMITERS = ",;\t|"
 BLOCK = 1 << 20  # characters that are read at once
 BLANK = ("\n", "\r\n", "\r")
@@ -45,38 +40,7 @@ TOO_MANY = "malformed line: too many columns"
 BROKEN_QUOTES = "malformed line: broken quotes"
 
 
-@dataclass(frozen=True)
-class SourceFile:
-    """One thing to read: `name` is what people know it by (relative to the configuration), `paths` are its files."""
-
-    name: str
-    kind: str
-    paths: tuple[Path, ...]
-
-
-def find(path: str, root: Path) -> list[SourceFile]:
-    """The files that a path or glob (relative to `root`) names, sorted by name.
-
-    Raises DataContractError when there are none, or one is neither CSV nor Parquet.
-    """
-    names = sorted(name for name in glob.glob(path, root_dir=root, recursive=True) if (root / name).is_file())
-    if not names:
-        found = "no file matches" if glob.has_magic(path) else "there is no file"
-        raise DataContractError(f"{found} {path!r} in {root}; check [sources.orders] path")
-    return [SourceFile(Path(name).as_posix(), _kind(name), (root / name,)) for name in names]
-
-
-def _kind(name: str) -> str:
-    if name.lower().endswith((".csv", ".csv.gz")):
-        return CSV
-    if name.lower().endswith(".parquet"):
-        return PARQUET
-    raise DataContractError(
-        f"{name} is neither CSV (.csv, .csv.gz) nor Parquet (.parquet); let [sources.orders] path name only such files"
-    )
-
-
-def resolve(name: str, fields: Sequence[str], columns: Columns) -> dict[str, int]:
+def resolve(name: str, fields: Sequence[str], table: str, columns: Mapping[str, str]) -> dict[str, int]:
     """Canonical column → place of its field in the file, for the canonical columns that the file has.
 
     Raises DataContractError when two fields have one name, or a field that is named or required is missing.
@@ -87,18 +51,17 @@ def resolve(name: str, fields: Sequence[str], columns: Columns) -> dict[str, int
             f"{name} has {fields.count(twice)} columns {twice!r}; give each column a name of its own"
         )
     found = {}
-    for canonical in CANONICAL:
-        mapped = getattr(columns, canonical)
-        field = canonical if mapped is None else mapped
+    for canonical in kinds(table, columns):
+        field = columns.get(canonical, canonical)
         if field in fields:
             found[canonical] = fields.index(field)
-        elif mapped is not None or canonical in REQUIRED:
+        elif canonical in columns or canonical in TABLES[table].REQUIRED:
             near = difflib.get_close_matches(field, fields, n=1, cutoff=0.5)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             more = f" and {len(fields) - LONGEST_LIST} more" if len(fields) > LONGEST_LIST else ""
             raise DataContractError(
                 f"{name} has no column {field!r}{hint}; its columns are: {', '.join(fields[:LONGEST_LIST])}{more}. "
-                f"Set [sources.orders.columns] {canonical} to the right one"
+                f"Set [sources.{table}.columns] {canonical} to the right one"
             )
     return found
 
@@ -112,7 +75,7 @@ def unreadable(name: str, error: Exception) -> DataContractError:
 # Parquet ------------------------------------------------------------------------------------------------------------
 
 
-def parquet_records(file: SourceFile, columns: Columns) -> tuple[str, tuple[str, ...]]:
+def parquet_records(file: SourceFile, table: str, columns: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """A DuckDB query for the records of a Parquet file, and its canonical columns.
 
     The query gives `row` (number of the record, from 1) and the canonical columns, as they came.
@@ -126,7 +89,7 @@ def parquet_records(file: SourceFile, columns: Columns) -> tuple[str, tuple[str,
             names = session.sql(f"SELECT * EXCLUDE file_row_number FROM {scan}").columns
     except (pa.ArrowException, duckdb.Error) as error:
         raise unreadable(file.name, error) from None
-    found = resolve(file.name, fields, columns)
+    found = resolve(file.name, fields, table, columns)
     picked = ", ".join(f'"{names[place].replace(chr(34), chr(34) * 2)}" AS {column}' for column, place in found.items())
     return f"SELECT file_row_number + 1 AS row, {picked} FROM {scan}", tuple(found)
 
@@ -149,13 +112,13 @@ class CsvRecords:
     Raises DataContractError when the file is empty, not text in its encoding, or lacks a column that the mapping names.
     """
 
-    def __init__(self, file: SourceFile, columns: Columns, options: dict[str, Any]) -> None:
+    def __init__(self, file: SourceFile, table: str, columns: Mapping[str, str], options: Mapping[str, Any]) -> None:
         self._file = file
         self._options = options
         with self._text() as text:
             fields, self._delimiter = self._opening(text)
         self._width = len(fields)
-        self._places = resolve(file.name, fields, columns)
+        self._places = resolve(file.name, fields, table, columns)
         self.columns = tuple(self._places)
         texts = [pa.field(name, pa.string()) for name in ("reason", "line", *self.columns)]
         self.schema = pa.schema([pa.field("row", pa.int64()), *texts])

@@ -2,15 +2,14 @@
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from segmentation.config import Config, Source
 from segmentation.errors import ConfigError, DataContractError
 from segmentation.sources import queries, samples
+from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
 
-CSV, PARQUET, JSON_LINES, QUERY, DATABASE = "csv", "parquet", "json lines", "query", "database"
 ENDINGS = {
     ".csv": CSV,
     ".csv.gz": CSV,
@@ -21,19 +20,6 @@ ENDINGS = {
     ".ndjson.gz": JSON_LINES,
 }
 DATE = "{date}"
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One thing to read: `name` is what people know it by (relative to the configuration), `paths` are its files.
-
-    Of a database: one day's rows; `name` is the connection, `day` the day, and there are no files.
-    """
-
-    name: str
-    kind: str
-    paths: tuple[Path, ...]
-    day: date | None = None
 
 
 def find(source: Source, table: str, config: Config, days: Sequence[date]) -> list[SourceFile]:
@@ -48,7 +34,7 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
         return [SourceFile(source.sample, source.sample, samples.paths(source.sample))]
     if source.sql:
         paths = tuple(_allowed(config, path) for path in queries.paths(source.sql, config.root))
-        return [SourceFile(f"[sources.{table}] sql", QUERY, paths)]
+        return [SourceFile(f"[sources.{table}] sql", QUERY, paths, root=config.root)]
     patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
     names = {name for pattern in patterns for name in _names(pattern, table, config.root, days)}
     return [

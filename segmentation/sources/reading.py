@@ -24,7 +24,7 @@ from segmentation.features.engine import EPOCH, connect
 from segmentation.sources import databases, queries, samples
 from segmentation.sources.files import CsvRecords, parquet_records, quoted, unreadable
 from segmentation.sources.json_lines import JsonRecords
-from segmentation.sources.places import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
+from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
 from segmentation.tables import TABLES
 
 CHUNK_ROWS = 100_000
@@ -205,7 +205,8 @@ def _date(session: duckdb.DuckDBPyConnection, timezone: str, times: Times) -> No
     if times.column is None:  # what describes users is of no day: it is kept as of one
         session.execute(f"""
             CREATE TEMP TABLE dated AS
-            SELECT * EXCLUDE (local, instant), NULL::TIMESTAMPTZ AS "at", CASE WHEN reason IS NULL THEN DATE '{EPOCH}' END AS day
+            SELECT * EXCLUDE (local, instant), NULL::TIMESTAMPTZ AS "at",
+                CASE WHEN reason IS NULL THEN DATE '{EPOCH}' END AS day
             FROM record""")
         session.execute("DROP TABLE record")
         return

@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from segmentation.config import Config, Recipe
 from segmentation.errors import DataContractError, StoreError
-from segmentation.sources.places import DATABASE, SourceFile, find
+from segmentation.sources.places import find
 from segmentation.sources.reading import Read, read
+from segmentation.sources.source_file import DATABASE, SourceFile
 from segmentation.store.content import HASH_CHARACTERS, hash_bytes, hash_json, seal, unseal
 from segmentation.store.objects import Objects
 

@@ -1,0 +1,22 @@
+"""One thing to read, whatever it is."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+CSV, PARQUET, JSON_LINES, QUERY, DATABASE = "csv", "parquet", "json lines", "query", "database"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """`name` is what people know it by (relative to the configuration), `paths` are its files.
+
+    Of a database: one day's rows; `name` is the connection, `day` the day, and there are no files. Of a query over files:
+    `root` is the folder that it names them from.
+    """
+
+    name: str
+    kind: str
+    paths: tuple[Path, ...]
+    day: date | None = None
+    root: Path = Path(".")
