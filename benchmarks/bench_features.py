@@ -108,7 +108,15 @@ def ours(accepted: Paths, store: Objects, earlier: Sequence[tuple[date, str]] = 
 
 def accepted_table(path: str) -> AcceptedTable:
     return AcceptedTable(
-        partition="", users="", files={}, rows=0, accepted=path, cells=None, quarantine=None, columns=[], quality={}
+        partition="",
+        users="",
+        files={},
+        rows=0,
+        accepted=path,
+        cells=None,
+        quarantine=None,
+        columns=sorted(COLUMNS),
+        quality={},
     )
 
 

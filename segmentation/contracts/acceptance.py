@@ -91,7 +91,8 @@ def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date,
             for day, accepted in days.items()
             if table in accepted.tables and (key := accepted.tables[table].accepted)
         }
-        made = cells(table, [(day, objects.path(key)) for day, key in keys.items()])
+        same_columns = len({tuple(days[day].tables[table].columns) for day in keys}) == 1
+        made = cells(table, [(day, objects.path(key)) for day, key in keys.items()], same_columns=same_columns)
 
         def kept(day: date, table: str = table, made: Mapping[date, pa.Table] = made) -> str:
             return objects.put_table(f"cells/{table}/date={day}", made[day])

@@ -174,16 +174,26 @@ def state(name: str, texts: Texts) -> str:
 
 def moved(records: Sequence[Record], texts: Texts) -> Figure:
     """Moves between segments per day, stacked by cause."""
+    return _counted(records, CAUSES, "causes", texts)
+
+
+def rows(records: Sequence[Record], texts: Texts) -> Figure:
+    """Rows accepted and quarantined per day."""
+    return _counted(records, ("accepted", "quarantined"), "quality", texts)
+
+
+def _counted(records: Sequence[Record], names: Sequence[str], section: str, texts: Texts) -> Figure:
+    """Each day's counts of these names, stacked; the names' words are in that section of the texts."""
     data = [
         {
             "type": "bar",
-            "name": texts(f"causes.{cause}"),
+            "name": texts(f"{section}.{name}"),
             "x": [record["date"] for record in records],
-            "y": [record[cause] for record in records],
-            "marker": {"color": f"var(--{cause})", **_hatched(cause)},
+            "y": [record[name] for record in records],
+            "marker": {"color": f"var(--{name})", **_hatched(name)},
             "hovertemplate": "%{y:,d}",
         }
-        for cause in CAUSES
+        for name in names
     ]
     return _bars(data, records)
 
@@ -201,22 +211,6 @@ def came_and_left(records: Sequence[Record], texts: Texts) -> Figure:
             "hovertemplate": "%{customdata:,d}",
         }
         for name, key, sign, colour in (("came", "new", 1, "var(--came)"), ("left", "lapsed", -1, "var(--left)"))
-    ]
-    return _bars(data, records)
-
-
-def rows(records: Sequence[Record], texts: Texts) -> Figure:
-    """Rows accepted and quarantined per day."""
-    data = [
-        {
-            "type": "bar",
-            "name": texts(f"quality.{name}"),
-            "x": [record["date"] for record in records],
-            "y": [record[name] for record in records],
-            "marker": {"color": f"var(--{name})", **_hatched(name)},
-            "hovertemplate": "%{y:,d}",
-        }
-        for name in ("accepted", "quarantined")
     ]
     return _bars(data, records)
 

@@ -10,7 +10,7 @@ from typing import Any
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.monitor import palette, sections
 from segmentation.monitor.markup import Markup, join, tag
-from segmentation.monitor.sections import Page
+from segmentation.monitor.page import Page
 from segmentation.monitor.texts import Texts
 from segmentation.store.store import Store
 

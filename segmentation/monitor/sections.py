@@ -2,96 +2,21 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from segmentation.monitor import charts, palette, read_models
+from segmentation.monitor import charts, read_models
 from segmentation.monitor.markup import Content, Markup, join, tag
-from segmentation.monitor.read_models import Record, is_move
+from segmentation.monitor.page import Page, bar, card, cause_bar, empty, keys, lead, scrolled, swatch, total
+from segmentation.monitor.read_models import Record
 from segmentation.monitor.texts import NOTHING, Texts, compact, observed, share, signed, whole
 from segmentation.store.snapshots import LAPSED, NEW
-from segmentation.store.store import Store
 from segmentation.tracking.migrations import CAUSES
 
 ROWS_DAYS = 28
 STRONGEST = 2.0  # a mean this many times the shop's, or one this-th of it, has the full shade
-MANY = 8  # segments from which on a table is set closer
 FAINTEST = 0.15  # of the full shade; below it the ratio is not written out
-
-
-@dataclass
-class Page:
-    """What the sections are written from, and the figures that they ask for on the way."""
-
-    store: Store
-    day: date
-    texts: Texts
-    segments: list[Record]
-    colours: dict[str, str]
-    before: date | None  # the day that the last week is counted from; None on the first day
-    cells: list[Record]  # the migrations from then to now
-    figures: dict[str, charts.Figure] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, store: Store, day: date, texts: Texts) -> "Page":
-        """Raises SegmentationError if the day is not published."""
-        segments = read_models.segments(store, day)
-        colours = palette.colours(read_models.born(store, day))
-        before = read_models.week_before(store.state(), day)
-        cells = read_models.migrations(store, before, day)["cells"] if before else []
-        return cls(store, day, texts, segments, colours, before, cells)
-
-    @property
-    def users(self) -> int:
-        return total(self.segments)
-
-    @property
-    def moves(self) -> list[Record]:
-        return [cell for cell in self.cells if is_move(cell)]
-
-    @property
-    def came(self) -> int:
-        return total(cell for cell in self.cells if cell["from_segment_id"] == NEW)
-
-    @property
-    def left(self) -> int:
-        return total(cell for cell in self.cells if cell["to_segment_id"] == LAPSED)
-
-    @property
-    def stayers(self) -> int:
-        """Users who were there on both days, wherever they were."""
-        return total(self.cells) - self.came - self.left
-
-    @property
-    def share_moved(self) -> str:
-        return share(total(self.moves) / self.stayers) if self.stayers else NOTHING
-
-    @property
-    def span(self) -> dict[str, str]:
-        """Both days of the span, for a text."""
-        return {"first": self.texts.day(self.before or self.day), "last": self.texts.day(self.day)}
-
-    def figure(self, name: str, figure: charts.Figure, description: str, height: int) -> Markup:
-        """The place of a chart, described for those who cannot see it; `height` in pixels."""
-        self.figures[name] = figure
-        return tag("div", class_="chart", id=name, role="img", aria_label=description, style=f"--height: {height}px")
-
-    def named(self, segment_id: str) -> Markup:
-        """A segment's (or state's) name with its colour; the style cuts it where there is no room, the title is whole."""
-        if segment_id in (NEW, LAPSED):
-            name, title = self.texts(f"states.{segment_id}"), self.texts(f"states.{segment_id}_text")
-        else:
-            name = title = segment_id
-        colour = self.colours.get(segment_id, "var(--outside)")
-        return tag(
-            "span", tag("i", class_="dot", style=f"--colour: {colour}"), tag("b", name), class_="name", title=title
-        )
-
-
-def total(records: Iterable[Record], key: str = "users") -> int:
-    return sum(record[key] for record in records)
 
 
 def decision(page: Page) -> str:
@@ -111,7 +36,7 @@ def headline(page: Page) -> Markup:
     if page.before:
         days = (page.day - page.before).days
         since = texts("headline.since_yesterday") if days == 1 else texts("headline.since", days=whole(days))
-        causes = _cause_bar({cause: total(page.moves, cause) for cause in CAUSES})
+        causes = cause_bar({cause: total(page.moves, cause) for cause in CAUSES})
         tiles = [
             _tile(texts("headline.users"), whole(page.users), f"{signed(page.came - page.left)} {since}"),
             _tile(texts("headline.moved"), whole(total(page.moves)), f"{page.share_moved} {since}", causes),
@@ -155,7 +80,7 @@ def sizes(page: Page) -> Markup:
     ]
     return join(
         [
-            _lead(texts("sizes.lead" if len(days) > 1 else "sizes.lead_first")),
+            lead(texts("sizes.lead" if len(days) > 1 else "sizes.lead_first")),
             tag(
                 "div",
                 page.figure("chart-sizes", figure, texts("sizes.chart", first=first, last=last), height),
@@ -169,10 +94,10 @@ def sizes(page: Page) -> Markup:
 def migrations(page: Page) -> Markup:
     texts = page.texts
     if page.before is None:
-        return join([_empty(texts("migrations.first_day")), _meaning(texts)])
+        return join([empty(texts("migrations.first_day")), _meaning(texts)])
     if not charts.changed(page.cells):
-        return join([_lead(texts("migrations.nobody", **page.span)), _matrix_card(page), _meaning(texts)])
-    lead = texts(
+        return join([lead(texts("migrations.nobody", **page.span)), _matrix_card(page), _meaning(texts)])
+    summary = texts(
         "migrations.lead",
         moved=whole(total(page.moves)),
         stayers=whole(page.stayers),
@@ -183,14 +108,14 @@ def migrations(page: Page) -> Markup:
         **page.span,
     )
     figure = charts.flows(page.cells, page.colours, texts)
-    flows = _card(
+    flows = card(
         texts("migrations.flows"),
         texts("migrations.flows_note"),
-        _keys(texts, "causes", CAUSES),
+        keys(texts, "causes", CAUSES),
         tag("div", tag("span", page.span["first"]), tag("span", page.span["last"]), class_="ends"),
-        page.figure("chart-flows", figure, lead, charts.flows_height(page.cells)),
+        page.figure("chart-flows", figure, summary, charts.flows_height(page.cells)),
     )
-    return join([_lead(lead), flows, _matrix_card(page), _meaning(texts)])
+    return join([lead(summary), flows, _matrix_card(page), _meaning(texts)])
 
 
 def _causes_of(page: Page) -> str:
@@ -209,7 +134,7 @@ def _meaning(texts: Texts) -> Markup:
     terms = [
         tag(
             "div",
-            tag("dt", _swatch(cause), texts(f"causes.{cause}")),
+            tag("dt", swatch(cause), texts(f"causes.{cause}")),
             tag("dd", texts(f"causes.{cause}_text")),
         )
         for cause in CAUSES
@@ -219,7 +144,7 @@ def _meaning(texts: Texts) -> Markup:
 
 def _matrix_card(page: Page) -> Markup:
     texts = page.texts
-    return _card(texts("migrations.matrix"), texts("migrations.matrix_note", **page.span), _matrix(page))
+    return card(texts("migrations.matrix"), texts("migrations.matrix_note", **page.span), _matrix(page))
 
 
 def _matrix(page: Page) -> Markup:
@@ -246,7 +171,7 @@ def _matrix(page: Page) -> Markup:
         for row in rows
     ]
     sums = [total(table[row][column] for row in rows if column in table[row]) for column in columns]
-    return _scrolled(
+    return scrolled(
         "matrix",
         texts("migrations.matrix"),
         len(columns),
@@ -282,7 +207,7 @@ def _matrix_cell(texts: Texts, cell: Record | None, row: str, column: str) -> Ma
     return tag(
         "td",
         users,
-        _cause_bar({cause: cell[cause] for cause in CAUSES}),
+        cause_bar({cause: cell[cause] for cause in CAUSES}),
         style=f"--heat: {heat:.2f}",
         title=texts("migrations.cell", causes=texts("page.comma").join(causes), **places),
     )
@@ -292,15 +217,15 @@ def moves(page: Page) -> Markup:
     texts = page.texts
     records = read_models.moves(page.store, page.day)
     if not records:
-        return _empty(texts("moves.empty"))
+        return empty(texts("moves.empty"))
     moved = page.figure("chart-moved", charts.moved(records, texts), texts("moves.moved_chart"), 240)
     came_left = page.figure(
         "chart-came-left", charts.came_and_left(records, texts), texts("moves.came_left_chart"), 240
     )
     return tag(
         "div",
-        _card(texts("moves.moved"), None, _keys(texts, "causes", CAUSES), moved),
-        _card(texts("moves.came_left"), None, _keys(texts, "moves", ("came", "left")), came_left),
+        card(texts("moves.moved"), None, keys(texts, "causes", CAUSES), moved),
+        card(texts("moves.came_left"), None, keys(texts, "moves", ("came", "left")), came_left),
         class_="pair",
     )
 
@@ -312,15 +237,15 @@ def profile(page: Page) -> Markup:
     revenues = [row["revenue"] for row in page.segments]
     body = [
         _profile_row(texts("profile.users"), whole(page.users), [whole(row["users"]) for row in page.segments]),
-        _profile_row(texts("profile.share"), share(1.0), [_bar(row["share"]) for row in page.segments]),
+        _profile_row(texts("profile.share"), share(1.0), [bar(row["share"]) for row in page.segments]),
     ]
     if None not in revenues and sum(revenues) > 0:
-        parts = [_bar(revenue / sum(revenues)) for revenue in revenues]
+        parts = [bar(revenue / sum(revenues)) for revenue in revenues]
         body.append(_profile_row(texts("profile.revenue"), share(1.0), parts))
     body += [_feature_row(texts, record, order) for record in records]
-    lead = texts("profile.lead", more=texts("profile.more"), less=texts("profile.less"))
+    told = texts("profile.lead", more=texts("profile.more"), less=texts("profile.less"))
     in_model = texts("profile.in_model_note") if any(record["in_model"] for record in records) else None
-    table = _scrolled(
+    table = scrolled(
         "profile",
         texts("profile.caption", date=texts.day(page.day)),
         len(order),
@@ -332,7 +257,7 @@ def profile(page: Page) -> Markup:
         body,
     )
     note = tag("p", tag("i", "●", class_="in-model"), " ", in_model, class_="note") if in_model else None
-    return join([_lead(lead), tag("div", table, note, class_="card")])
+    return join([lead(told), tag("div", table, note, class_="card")])
 
 
 def _profile_row(label: str, shop: str, cells: Sequence[Content]) -> Markup:
@@ -387,10 +312,8 @@ def quality(page: Page) -> Markup:
     records = read_models.rows_per_day(page.store, page.day, ROWS_DAYS)
     description = texts("quality.chart", days=whole(ROWS_DAYS))
     figure = page.figure("chart-rows", charts.rows(records, texts), description, 240)
-    cards.append(
-        _card(texts("quality.chart_title"), None, _keys(texts, "quality", ("accepted", "quarantined")), figure)
-    )
-    return join([_lead(texts("quality.lead")), tag("div", cards, class_="pair")])
+    cards.append(card(texts("quality.chart_title"), None, keys(texts, "quality", ("accepted", "quarantined")), figure))
+    return join([lead(texts("quality.lead")), tag("div", cards, class_="pair")])
 
 
 def _quality_card(page: Page, name: str, counts: Record) -> Markup:
@@ -431,49 +354,3 @@ def _warnings(texts: Texts, warnings: Sequence[dict[str, Any]]) -> Markup:
         for warning in warnings
     ]
     return tag("div", tag("h3", texts("quality.warnings")), tag("ul", items), class_="warnings")
-
-
-def _lead(text: str) -> Markup:
-    return tag("p", text, class_="lead")
-
-
-def _empty(text: str) -> Markup:
-    return tag("p", text, class_="empty")
-
-
-def _card(title: str, note: str | None, *content: Content) -> Markup:
-    return tag("div", tag("h3", title), tag("p", note, class_="note") if note else None, content, class_="card")
-
-
-def _scrolled(name: str, caption: str, columns: int, head: Content, body: Content, foot: Content = None) -> Markup:
-    """A table that scrolls by itself in a narrow window; its caption is for those who hear the page."""
-    many = " many" if columns >= MANY else ""
-    table = tag(
-        "table",
-        tag("caption", caption, class_="visually-hidden"),
-        tag("thead", tag("tr", head)),
-        tag("tbody", body),
-        tag("tfoot", foot) if foot else None,
-        class_=name + many,
-    )
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
-
-
-def _keys(texts: Texts, section: str, names: Iterable[str]) -> Markup:
-    items = [tag("li", _swatch(name), texts(f"{section}.{name}")) for name in names]
-    return tag("ul", items, class_="keys", aria_hidden="true")
-
-
-def _swatch(name: str) -> Markup:
-    return tag("i", class_=f"swatch {name}")
-
-
-def _cause_bar(counts: dict[str, int]) -> Markup | None:
-    """A bar of the causes' shares; it says nothing that is not in a text beside it."""
-    parts = [tag("i", class_=cause, style=f"--part: {count}") for cause, count in counts.items() if count]
-    return tag("span", parts, class_="causes", aria_hidden="true") if parts else None
-
-
-def _bar(part: float) -> Markup:
-    bar = tag("span", tag("i", style=f"--part: {max(part, 0):.3f}"), class_="bar", aria_hidden="true")
-    return join([share(part), bar])

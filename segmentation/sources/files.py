@@ -1,4 +1,4 @@
-"""Files as they come: which files a source names, and their records with the columns that the mapping asks for.
+"""Files as they come: the columns that the mapping asks for, the records of CSV and Parquet files.
 
 CSV is text only: what a value means is decided later, so that a bad value is a row in quarantine and never a crash. Every
 line is part of a record or a malformed line. (So DuckDB's CSV reader is not used: version 2.0.1 loses the rows behind a
@@ -13,6 +13,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TextIO
@@ -24,7 +25,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segmentation.errors import DataContractError
+from segmentation.errors import ConfigError, DataContractError
 from segmentation.features.engine import connect
 from segmentation.sources.source_file import SourceFile
 from segmentation.tables import TABLES, kinds
@@ -45,11 +46,9 @@ def resolve(name: str, fields: Sequence[str], table: str, columns: Mapping[str, 
 
     Raises DataContractError when two fields have one name, or a field that is named or required is missing.
     """
-    twice = next((field for field in fields if fields.count(field) > 1), None)
-    if twice is not None:
-        raise DataContractError(
-            f"{name} has {fields.count(twice)} columns {twice!r}; give each column a name of its own"
-        )
+    (most, count), *_ = Counter(fields).most_common(1) or [("", 0)]
+    if count > 1:
+        raise DataContractError(f"{name} has {count} columns {most!r}; give each column a name of its own")
     found = {}
     for canonical in kinds(table, columns):
         field = columns.get(canonical, canonical)
@@ -72,6 +71,31 @@ def unreadable(name: str, error: Exception) -> DataContractError:
     return DataContractError(f"{name} cannot be read: {text[0] if text else type(error).__name__}")
 
 
+@contextlib.contextmanager
+def open_text(file: SourceFile, table: str, encoding: str) -> Iterator[TextIO]:
+    """The text of a file (.gz: that is in it), its line ends as they are.
+
+    Raises ConfigError when the encoding is none of text, DataContractError (also from inside the block) when the file is
+    not text in it, or is no whole gzip file.
+    """
+    path = file.paths[0]
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    try:
+        with opener(path, "rb") as binary, io.TextIOWrapper(binary, codec, newline="") as text:
+            yield text
+    except LookupError:
+        raise ConfigError(
+            f"[sources.{table}.options] encoding = {encoding!r} is not one of text; write utf-8, latin-1, cp1252, …"
+        ) from None
+    except UnicodeError:
+        raise DataContractError(
+            f"{file.name} is not {encoding} text; set [sources.{table}.options] encoding, or check the file"
+        ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise unreadable(file.name, error) from None
+
+
 # Parquet ------------------------------------------------------------------------------------------------------------
 
 
@@ -90,13 +114,18 @@ def parquet_records(file: SourceFile, table: str, columns: Mapping[str, str]) ->
     except (pa.ArrowException, duckdb.Error) as error:
         raise unreadable(file.name, error) from None
     found = resolve(file.name, fields, table, columns)
-    picked = ", ".join(f'"{names[place].replace(chr(34), chr(34) * 2)}" AS {column}' for column, place in found.items())
+    picked = ", ".join(f"{identifier(names[place])} AS {identifier(column)}" for column, place in found.items())
     return f"SELECT file_row_number + 1 AS row, {picked} FROM {scan}", tuple(found)
 
 
 def quoted(text: object) -> str:
     """Text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL text."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 # CSV ----------------------------------------------------------------------------------------------------------------
@@ -113,8 +142,7 @@ class CsvRecords:
     """
 
     def __init__(self, file: SourceFile, table: str, columns: Mapping[str, str], options: Mapping[str, Any]) -> None:
-        self._file = file
-        self._options = options
+        self._file, self._table, self._options = file, table, options
         with self._text() as text:
             fields, self._delimiter = self._opening(text)
         self._width = len(fields)
@@ -130,11 +158,11 @@ class CsvRecords:
                 next(csv.reader((line for line in text if line not in BLANK), delimiter=self._delimiter, strict=True))
             while more:
                 more = (text.read(BLOCK) + text.readline()).encode()
-                table, data = self._table(data + more, first, not more)
+                table, data = self._parsed(data + more, first, not more)
                 first += table.num_rows
                 yield table
 
-    def _table(self, data: bytes, first: int, final: bool) -> tuple[pa.Table, bytes]:
+    def _parsed(self, data: bytes, first: int, final: bool) -> tuple[pa.Table, bytes]:
         """The records of some lines, numbered from `first`; and the last lines, if more must follow to tell what they are.
 
         The plain lines are parsed all at once; only an odd one, and those that its record goes on in, one at a time.
@@ -226,20 +254,8 @@ class CsvRecords:
         )
         return table.rename_columns(self.columns), misfits
 
-    @contextlib.contextmanager
-    def _text(self) -> Iterator[TextIO]:
-        path, encoding = self._file.paths[0], self._options["encoding"]
-        opener = gzip.open if path.name.lower().endswith(".gz") else open
-        codec = "utf-8-sig" if encoding == "utf-8" else encoding
-        with opener(path, "rb") as binary, io.TextIOWrapper(binary, codec, newline="") as text:
-            try:
-                yield text
-            except UnicodeError:
-                raise DataContractError(
-                    f"{self._file.name} is not {encoding} text; set [sources.orders.options] encoding, or check the file"
-                ) from None
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise unreadable(self._file.name, error) from None
+    def _text(self) -> contextlib.AbstractContextManager[TextIO]:
+        return open_text(self._file, self._table, self._options["encoding"])
 
     def _opening(self, text: TextIO) -> tuple[list[str], str]:
         """The column names and the delimiter: the one, of the usual ones, that makes most columns of the first record."""
@@ -250,7 +266,7 @@ class CsvRecords:
         if "\0" in first:
             raise DataContractError(
                 f"{name} is not {self._options['encoding']} text, it begins with binary data; check the file, or set "
-                "[sources.orders.options] encoding"
+                f"[sources.{self._table}.options] encoding"
             )
         lines = [first, *islice(text, HEADER_LINES)]
         candidates = [self._options["delimiter"]] if self._options["delimiter"] else list(DELIMITERS)

@@ -22,7 +22,7 @@ from segmentation.config import Recipe
 from segmentation.errors import ConfigError, DataContractError
 from segmentation.features.engine import EPOCH, connect
 from segmentation.sources import databases, queries, samples
-from segmentation.sources.files import CsvRecords, parquet_records, quoted, unreadable
+from segmentation.sources.files import CsvRecords, identifier, parquet_records, quoted, unreadable
 from segmentation.sources.json_lines import JsonRecords
 from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
 from segmentation.tables import TABLES
@@ -130,6 +130,9 @@ def _load_text(session: duckdb.DuckDBPyConnection, records: CsvRecords | JsonRec
         if failures:
             raise failures[0] from None
         raise
+    for lacking in records.schema.names[3:]:
+        if lacking not in records.columns:  # of JSON lines, known at the end
+            session.execute(f"ALTER TABLE record DROP COLUMN {identifier(lacking)}")
     return records.columns
 
 
@@ -172,7 +175,7 @@ def _load_typed(
         if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "BLOB")):
             raise DataContractError(f"{name}: the column for {column} holds {kind}; map one of plain values to it")
     kind = kinds[times.column] if times.column else "VARCHAR"
-    texts = ", ".join(f"{_text(column, kinds[column])} AS {column}" for column in columns)
+    texts = ", ".join(f"{_text(identifier(column), kinds[column])} AS {identifier(column)}" for column in columns)
     rows = f"(SELECT row, NULL::VARCHAR AS reason, NULL::VARCHAR AS line, {texts}{{}} FROM ({query}))"
     if kind == "VARCHAR" or (times.unit and not kind.startswith(("DATE", "TIME"))):
         timed = _times_in_text(rows.format(""), times)

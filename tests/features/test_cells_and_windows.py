@@ -10,12 +10,15 @@ import pytest
 from real_shops import write_cells
 
 from segmentation.config import Features
+from segmentation.contracts.acceptance import TABLE, with_cells
 from segmentation.errors import ConfigError, StoreError
 from segmentation.features.cells import MEASURES, cells
 from segmentation.features.cells import SCHEMA as CELLS
 from segmentation.features.engine import connect, day_number
 from segmentation.features.windows import SCHEMA as SUMS
 from segmentation.features.windows import window_sums
+from segmentation.store.objects import Objects
+from segmentation.store.state import AcceptedDay, AcceptedTable
 
 TYPES = {
     "user_id": pa.string(),
@@ -142,6 +145,18 @@ def test_days_with_different_columns_give_what_each_gives_alone(tmp_path):
     assert {day: table.to_pylist() for day, table in together.items()} == {
         day: cells([(day, path)])[day].to_pylist() for day, path in paths
     }
+
+
+@pytest.mark.parametrize("second", [("user_id", "ordered_at", "amount"), tuple(TYPES), ("user_id", "ordered_at")])
+def test_kept_cells_are_those_of_each_day_whether_columns_are_the_same_or_not(tmp_path, second):
+    days, alone = {}, {}
+    for n, columns in enumerate([("user_id", "ordered_at", "amount"), second]):
+        day, path = DAY + timedelta(days=n), write(tmp_path / f"{n}.parquet", [row("a", 9, "o1", 1, -5)], columns)
+        table = AcceptedTable("", "", {}, 1, path, None, None, list(columns), {})
+        days[day], alone[day] = AcceptedDay({TABLE: table}, ""), cells([(day, path)])[day]
+    objects = Objects(tmp_path / "store")
+    kept = {day: objects.table(accepted.tables[TABLE].cells) for day, accepted in with_cells(objects, days).items()}
+    assert kept == alone
 
 
 def random_rows(draw, day):

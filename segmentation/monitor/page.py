@@ -1,0 +1,133 @@
+"""What the sections of the report have in common: the page that they are written from, and the pieces they are made of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from segmentation.monitor import charts, palette, read_models
+from segmentation.monitor.markup import Content, Markup, join, tag
+from segmentation.monitor.read_models import Record, is_move
+from segmentation.monitor.texts import NOTHING, Texts, share
+from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.store.store import Store
+
+MANY = 8  # segments from which on a table is set closer
+
+
+@dataclass
+class Page:
+    """What the sections are written from, and the figures that they ask for on the way."""
+
+    store: Store
+    day: date
+    texts: Texts
+    segments: list[Record]
+    colours: dict[str, str]
+    before: date | None  # the day that the last week is counted from; None on the first day
+    cells: list[Record]  # the migrations from then to now
+    figures: dict[str, charts.Figure] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, store: Store, day: date, texts: Texts) -> "Page":
+        """Raises SegmentationError if the day is not published."""
+        segments = read_models.segments(store, day)
+        colours = palette.colours(read_models.born(store, day))
+        before = read_models.week_before(store.state(), day)
+        cells = read_models.migrations(store, before, day)["cells"] if before else []
+        return cls(store, day, texts, segments, colours, before, cells)
+
+    @property
+    def users(self) -> int:
+        return total(self.segments)
+
+    @property
+    def moves(self) -> list[Record]:
+        return [cell for cell in self.cells if is_move(cell)]
+
+    @property
+    def came(self) -> int:
+        return total(cell for cell in self.cells if cell["from_segment_id"] == NEW)
+
+    @property
+    def left(self) -> int:
+        return total(cell for cell in self.cells if cell["to_segment_id"] == LAPSED)
+
+    @property
+    def stayers(self) -> int:
+        """Users who were there on both days, wherever they were."""
+        return total(self.cells) - self.came - self.left
+
+    @property
+    def share_moved(self) -> str:
+        return share(total(self.moves) / self.stayers) if self.stayers else NOTHING
+
+    @property
+    def span(self) -> dict[str, str]:
+        """Both days of the span, for a text."""
+        return {"first": self.texts.day(self.before or self.day), "last": self.texts.day(self.day)}
+
+    def figure(self, name: str, figure: charts.Figure, description: str, height: int) -> Markup:
+        """The place of a chart, described for those who cannot see it; `height` in pixels."""
+        self.figures[name] = figure
+        return tag("div", class_="chart", id=name, role="img", aria_label=description, style=f"--height: {height}px")
+
+    def named(self, segment_id: str) -> Markup:
+        """A segment's (or state's) name with its colour; the style cuts it where there is no room, the title is whole."""
+        if segment_id in (NEW, LAPSED):
+            name, title = self.texts(f"states.{segment_id}"), self.texts(f"states.{segment_id}_text")
+        else:
+            name = title = segment_id
+        colour = self.colours.get(segment_id, "var(--outside)")
+        return tag(
+            "span", tag("i", class_="dot", style=f"--colour: {colour}"), tag("b", name), class_="name", title=title
+        )
+
+
+def total(records: Iterable[Record], key: str = "users") -> int:
+    return sum(record[key] for record in records)
+
+
+def lead(text: str) -> Markup:
+    return tag("p", text, class_="lead")
+
+
+def empty(text: str) -> Markup:
+    return tag("p", text, class_="empty")
+
+
+def card(title: str, note: str | None, *content: Content) -> Markup:
+    return tag("div", tag("h3", title), tag("p", note, class_="note") if note else None, content, class_="card")
+
+
+def scrolled(name: str, caption: str, columns: int, head: Content, body: Content, foot: Content = None) -> Markup:
+    """A table that scrolls by itself in a narrow window; its caption is for those who hear the page."""
+    many = " many" if columns >= MANY else ""
+    table = tag(
+        "table",
+        tag("caption", caption, class_="visually-hidden"),
+        tag("thead", tag("tr", head)),
+        tag("tbody", body),
+        tag("tfoot", foot) if foot else None,
+        class_=name + many,
+    )
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def keys(texts: Texts, section: str, names: Iterable[str]) -> Markup:
+    items = [tag("li", swatch(name), texts(f"{section}.{name}")) for name in names]
+    return tag("ul", items, class_="keys", aria_hidden="true")
+
+
+def swatch(name: str) -> Markup:
+    return tag("i", class_=f"swatch {name}")
+
+
+def cause_bar(counts: dict[str, int]) -> Markup | None:
+    """A bar of the causes' shares; it says nothing that is not in a text beside it."""
+    parts = [tag("i", class_=cause, style=f"--part: {count}") for cause, count in counts.items() if count]
+    return tag("span", parts, class_="causes", aria_hidden="true") if parts else None
+
+
+def bar(part: float) -> Markup:
+    drawn = tag("span", tag("i", style=f"--part: {max(part, 0):.3f}"), class_="bar", aria_hidden="true")
+    return join([share(part), drawn])
