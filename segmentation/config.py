@@ -5,8 +5,9 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -200,6 +201,9 @@ class Validation(Section):
     max_quarantined_share: float = Field(
         0.9, ge=0, le=1, description="A day with a larger share of quarantined rows is refused (critical)."
     )
+    max_unknown_event_share: float = Field(
+        0.5, ge=0, le=1, description="A day with a larger share of events of types that are not known is refused."
+    )
     volume_ratio: tuple[float, float] = Field(
         (0.2, 5.0), description="Rows of a day over the mean of the four same weekdays before; outside it: a warning."
     )
@@ -314,6 +318,15 @@ class Config(Section):
             adjustment=self.adjustment,
         )
 
+    def deadline(self, day: date) -> datetime:
+        """Until when a day that is not complete is asked for again: the latest of its sources' deadlines."""
+        ends = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(self.project.timezone))
+        return ends + timedelta(
+            hours=max(
+                source.complete.deadline_hours for source in self.sources.activity().values() if source.complete.asked
+            )
+        )
+
     def store_path(self) -> Path:
         """The folder of the store.
 
@@ -325,6 +338,11 @@ class Config(Section):
                 f"[store] url = {self.store.url!r}: this version keeps its store on local disk; write file:PATH"
             )
         return (self.root / rest.removeprefix("//")).resolve()
+
+
+def connection_variable(connection: str) -> str:
+    """The environment variable that holds the URL of a database connection."""
+    return "SEGMENTATION_CONNECTION_" + re.sub(r"\W", "_", connection).upper()
 
 
 def _hash(document: dict[str, Any]) -> str:

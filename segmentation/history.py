@@ -61,8 +61,9 @@ def backfill(
 ) -> dict[str, Any]:
     """Prepare the days and their windows side by side, then derive the days once in date order.
 
-    `order` says in which order days are prepared; the result does not depend on it. Days without rows are skipped where
-    the configuration refuses them. Returns the published days' figures, the skipped days and the warnings.
+    `order` says in which order days are prepared; the result does not depend on it. Days are skipped, with a warning, that
+    have no rows where the configuration refuses that, or that are not complete. Returns the published days' figures, the
+    skipped days and the warnings.
 
     Raises DataContractError for a day whose rows break their contract, after all other days were prepared and the days
     that do not need it were derived.
@@ -90,7 +91,7 @@ def prepare(
 ) -> tuple[list[date], list[str], DataContractError | None]:
     """Extract and validate the days and their windows: first every file is indexed, then every day is split and gated.
 
-    Returns the days without rows that must have some, the warnings, and the first failure of the data.
+    Returns the days that must not be published, the warnings, and the first failure of the data.
     """
     store = open_store(config)
     state = record_recipe(config, store)
@@ -99,9 +100,9 @@ def prepare(
         for done, _ in enumerate(pool.map(_index_files, [(config, part) for part in parts])):
             progress("reading files", done, len(parts))
         progress("reading files", len(parts), len(parts))
-        _, empty = stages.read_days(config, days, set(days))
+        _, refused = stages.read_days(config, days, set(days))
         # As a run of each day by itself: a day that is refused asks for no window.
-        wanted = set(days) - set(empty)
+        wanted = set(days) - refused.keys()
         for day in sorted(wanted):
             wanted.update(window(day, store.recipe_on(state, day).features.window_days))
         fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
@@ -118,7 +119,8 @@ def prepare(
             failures += result[1]
         progress("checking days", len(fresh), len(fresh))
         warnings += stages.read_days(config, days, set(days))[0]["warnings"]
-    return sorted(empty), sorted(warnings), min(failures, key=str, default=None)
+        warnings += (f"skipped: {refused[day]}" for day in sorted(refused))
+    return sorted(refused), sorted(warnings), min(failures, key=str, default=None)
 
 
 def _index_files(task: tuple[Config, tuple[int, int]]) -> None:

@@ -59,6 +59,20 @@ def extract(config: Config, day: date) -> dict[str, Any]:
     return {"date": day.isoformat(), **read}
 
 
+def waiting_for(config: Config, day: date) -> str:
+    """What the day still lacks to be complete, by its sources' [complete] sections: "" if nothing."""
+    check_day(config, day)
+    store = open_store(config)
+    state = record_recipe(config, store)
+    recipe = str(state.recipe_on(day))
+    listing = _listing(config, store, state, [day])
+    return listing.not_yet(day, recipe, listing.tables(day, recipe))
+
+
+def _listing(config: Config, store: Store, state: State, days: Iterable[date]) -> Listing:
+    return Listing(config, store.objects, state, {name: store.recipe(name) for name in state.recipes_in_force()}, days)
+
+
 def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
     """Those of the days that are not accepted yet, were read by another recipe, or are within the look-back of `first`."""
     store = open_store(config)
@@ -94,9 +108,8 @@ def read_days(
     """
     store = open_store(config)
     state = store.state()
-    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
     days = list(days)
-    listing = Listing(config, store.objects, state, recipes, days)
+    listing = _listing(config, store, state, days)
     reads = {}
     rows = 0
     refused: dict[date, SegmentationError] = {}
@@ -114,7 +127,7 @@ def read_days(
                     f"{day} has no rows in {listing.places}; if a day without rows is right for this shop, set "
                     '[validation] empty_days = "allow" and run the day again'
                 )
-        if accepted and accepted.reading == recipes[recipe].reading and accepted.files == _files(tables):
+        if accepted and accepted.reading == store.recipe(recipe).reading and accepted.files == _files(tables):
             continue
         reads[day.isoformat()] = {
             "tables": tables,
