@@ -32,6 +32,7 @@ ORDER = (
     *("run", "backfill", "reconcile"),
     *("report", "segments", "migrations", "history", "decisions", "quality", "user", "features"),
     *("verify", "digest", "log"),
+    "simulate",
 )
 PIPE_WIDTH = 200  # characters; a table in a pipe or a file is not cut to a terminal's width
 

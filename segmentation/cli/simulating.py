@@ -49,5 +49,7 @@ def simulate(
 def _made(console: "Console", result: dict[str, Any]) -> None:
     rows = ", ".join(f"{count:,} rows of {name}" for name, count in result["rows"].items())
     console.print(f"{result['users']:,} users, {rows} in {result['folder']}", markup=False, soft_wrap=True)
-    where = Path(result["folder"]) / "segmentation.toml"
-    console.print(f"Go on: segmentation --config {where} backfill --from DATE --to DATE", markup=False, soft_wrap=True)
+    config = Path(result["folder"]) / "segmentation.toml"
+    first, last = result["published"]
+    going_on = f"segmentation --config {config} backfill --from {first} --to {last}"
+    console.print(f"Go on: {going_on}", markup=False, soft_wrap=True)

@@ -19,6 +19,7 @@ from segmentation.tables import ACTIVITY
 
 Format = Literal["parquet", "csv"]
 WINDOW_DAYS = 90
+MOST_USERS = 9_000_000  # the ids have seven digits
 LONGEST_DAYS = 3660
 
 
@@ -37,7 +38,7 @@ def simulate(
     The same arguments give the same bytes, and a day does not depend on how many days follow. One day is in memory.
     Raises ConfigError when the folder is not empty or a number is out of range.
     """
-    for name, value, largest in (("users", users, 50_000_000), ("days", days, LONGEST_DAYS)):
+    for name, value, largest in (("users", users, MOST_USERS), ("days", days, LONGEST_DAYS)):
         if not 1 <= value <= largest:
             raise ConfigError(f"{name} = {value}: give a number from 1 to {largest:,}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -64,7 +65,22 @@ def simulate(
     _write_json(folder / "truth" / "scenario.json", scenario.model_dump(mode="json") | {"seed": seed, "users": users})
     # Last: a folder without it was not finished.
     (folder / "segmentation.toml").write_text(configuration(scenario, days, start, form), encoding="utf-8")
-    return {"folder": str(folder), "users": everyone.num_rows, "moves": truth["moves"].num_rows, "rows": rows}
+    return {
+        "folder": str(folder),
+        "published": [f"{day}" for day in published(days, start)],
+        "users": everyone.num_rows,
+        "moves": truth["moves"].num_rows,
+        "rows": rows,
+    }
+
+
+def published(days: int, start: date) -> tuple[date, date]:
+    """The first and the last day with a whole window."""
+    return start + timedelta(days=_window(days) - 1), start + timedelta(days=days - 1)
+
+
+def _window(days: int) -> int:
+    return min(WINDOW_DAYS, max(1, days // 3))
 
 
 def happenings(scenario: Scenario, start: date, days: int) -> list[dict[str, Any]]:
@@ -93,7 +109,7 @@ def kinds_on(folder: Path, day: date) -> pa.Table:
 
 def configuration(scenario: Scenario, days: int, start: date, form: Format) -> str:
     """A configuration for the shop: a third of its days, at most 90, are the window; it is published once that is full."""
-    window = min(WINDOW_DAYS, max(1, days // 3))
+    first, last = published(days, start)
     sources = "\n\n".join(f'[sources.{name}]\npath = "{name}/{{date}}.{form}"' for name in ACTIVITY)
     return f"""\
 # A simulated shop. {scenario.description}
@@ -101,8 +117,8 @@ def configuration(scenario: Scenario, days: int, start: date, form: Format) -> s
 
 [project]
 timezone = "UTC"
-start = {start + timedelta(days=window - 1)}  # the first day with a whole window
-end = {start + timedelta(days=days - 1)}
+start = {first}  # the first day with a whole window
+end = {last}
 
 [store]
 url = "file:store"
@@ -114,7 +130,7 @@ path = "users.{form}"
 columns = {{ channel = "channel", region = "region" }}
 
 [features]
-window_days = {window}
+window_days = {_window(days)}
 """
 
 
