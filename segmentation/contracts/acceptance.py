@@ -12,6 +12,7 @@ from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, Finding, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
+from segmentation.store import quarantine
 from segmentation.store.content import hash_table
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
@@ -32,32 +33,31 @@ def check_rows(
     """Split a table's rows of a day, gate them, and keep what was accepted and what was quarantined.
 
     `listed`: the table's `files` (rows by key), their `names`, and `weekday_rows`, its raw rows of the same weekdays before.
-    Returns the table, or None and what is critical about its rows; then nothing is kept.
+    Returns the table, or None and what is critical about its rows; then nothing is kept. Its quality has all counts, and
+    `kept`: how many of the quarantined rows are written for people to read.
+
+    Raises ConfigError when one of the recipe's own expectations is wrong, or about a column that the rows have not.
     """
     parts = split(raw, recipe, table)
     rows = parts.accepted.sort_by([(name, "ascending") for name in parts.accepted.column_names])
-    figures = Figures(raw.num_rows, rows.num_rows, parts.quarantined.num_rows, tuple(listed["weekday_rows"]))
-    verdict = gate(rows, figures, validation, table)
+    verdict = gate(rows, Figures.of(parts, listed["weekday_rows"]), validation, table, recipe)
     if verdict.critical:
         return None, f"{table}: " + ", ".join(_said(finding) for finding in verdict.critical)
     some = rows.num_rows > 0
     # The table of users is of no day: one that did not change is kept once.
     place = table if table == USERS else f"{table}/date={day}"
-
-    def kept(folder: str, rows: pa.Table) -> str | None:
-        return objects.put_table(f"{folder}/{place}", rows) if rows.num_rows else None
-
+    quarantined, kept = quarantine.put(objects, f"quarantine/{place}", parts.quarantined)
     return (
         AcceptedTable(
             partition=hash_table(rows, sorted(rows.column_names)) if some else "",
             users=hash_table(pa.table({"user_id": rows["user_id"].unique()}), ["user_id"]) if some else "",
             files=dict(listed["files"]),
             rows=rows.num_rows,
-            accepted=kept("accepted", rows),
+            accepted=objects.put_table(f"accepted/{place}", rows) if some else None,
             cells=None,
-            quarantine=kept("quarantine", parts.quarantined),
+            quarantine=quarantined,
             columns=list(rows.column_names) if some else [],
-            quality=counts(parts, verdict),
+            quality=counts(parts, verdict) | {"kept": kept},
             names=dict(listed["names"]),
         ),
         "",
