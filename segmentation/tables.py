@@ -4,13 +4,31 @@ In a configuration a column's value is the name that it has in the source. What 
 canonical name.
 """
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 ORDERS, EVENTS, REVIEWS, USERS = "orders", "events", "reviews", "users"
+# Names that rows have beside their columns while they are read.
+OURS = (
+    "row",
+    "at",
+    "day",
+    "file",
+    "reason",
+    "line",
+    "local",
+    "instant",
+    "wall",
+    "possible",
+    "earlier",
+    "later",
+    "time_text",
+    "units",
+)
 ACTIVITY = (ORDERS, EVENTS, REVIEWS)  # tables whose rows happen on a day; `users` describes people
 
 
@@ -105,6 +123,18 @@ class UsersColumns(Columns):
     signed_up_at: Time = None
     excluded: Flag = None
     marketing_consent: Flag = None
+
+    @model_validator(mode="after")
+    def _attributes(self) -> Self:
+        for name, source in (self.model_extra or {}).items():
+            if not isinstance(source, str):
+                raise ValueError(f"{name} = {source!r}: give the name of a column of the source, as text")
+            if name in OURS or not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"{name!r} cannot be an attribute's name: begin with a small letter, go on with small letters, digits "
+                    f"and _, and use none of {', '.join(OURS)}"
+                )
+        return self
 
 
 TABLES: dict[str, type[Columns]] = {

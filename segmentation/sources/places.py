@@ -29,12 +29,12 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
     [project] data_folders.
     """
     if source.connection:
-        return [SourceFile(source.connection, DATABASE, (), day) for day in days]
+        return [SourceFile(source.connection, DATABASE, (), day, sql=source.sql) for day in days]
     if source.sample:
         return [SourceFile(source.sample, source.sample, samples.paths(source.sample))]
     if source.sql:
-        paths = tuple(_allowed(config, path) for path in queries.paths(source.sql, config.root))
-        return [SourceFile(f"[sources.{table}] sql", QUERY, paths, root=config.root)]
+        paths = tuple(_allowed(config, path) for path in queries.paths(source.sql, table, config.root))
+        return [SourceFile(f"[sources.{table}] sql", QUERY, paths, root=config.root, sql=source.sql)]
     patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
     names = {name for pattern in patterns for name in _names(pattern, table, config.root, days)}
     return [

@@ -25,6 +25,7 @@ from segmentation.sources import databases, queries, samples
 from segmentation.sources.files import CsvRecords, identifier, parquet_records, quoted, unreadable
 from segmentation.sources.json_lines import JsonRecords
 from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
+from segmentation.sources.streams import execute_on
 from segmentation.tables import TABLES
 
 CHUNK_ROWS = 100_000
@@ -89,9 +90,9 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
                 if file.kind == PARQUET:
                     query, names = parquet_records(file, table, columns)
                 elif file.kind == QUERY:
-                    query, names = queries.records(session, file, recipe.queries[table], table, columns)
+                    query, names = queries.records(session, file, table, columns)
                 elif file.kind == DATABASE:
-                    query, names = databases.records(session, file, recipe.queries[table], table, columns)
+                    query, names = databases.records(session, file, table, columns, recipe.timezone)
                 else:
                     query, names = samples.records(file, table, columns)
                 _load_typed(session, file.name, query, names, times)
@@ -102,7 +103,7 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
             raw, days = _slices(session, times)
         except duckdb.Error as error:
             raise unreadable(file.name, error) from None
-    if file.day and (others := sorted(days.keys() - {file.day})):
+    if file.day and times.column and (others := sorted(days.keys() - {file.day})):
         rows = sum(days[other][1] for other in others)
         raise DataContractError(
             f"[sources.{table}] sql, asked for {file.day}, gave {rows} rows of other days (the first is {others[0]}); check "
@@ -113,23 +114,8 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
 
 def _load_text(session: duckdb.DuckDBPyConnection, records: CsvRecords | JsonRecords, times: Times) -> tuple[str, ...]:
     """Make the table `record`: row, reason, line, columns as text, local and instant (of which at most one is known)."""
-    failures: list[DataContractError] = []
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            for table in records:
-                yield from table.combine_chunks().to_batches()
-        except DataContractError as error:  # the engine would make another one of it
-            failures.append(error)
-            raise
-
-    session.register("records", pa.RecordBatchReader.from_batches(records.schema, batches()))
-    try:
-        session.execute(f"CREATE TEMP TABLE record AS {_times_in_text('records', times)}")
-    except duckdb.Error:
-        if failures:
-            raise failures[0] from None
-        raise
+    batches = (batch for part in records for batch in part.combine_chunks().to_batches())
+    execute_on(session, records.schema, batches, f"CREATE TEMP TABLE record AS {_times_in_text('records', times)}")
     for lacking in records.schema.names[3:]:
         if lacking not in records.columns:  # of JSON lines, known at the end
             session.execute(f"ALTER TABLE record DROP COLUMN {identifier(lacking)}")

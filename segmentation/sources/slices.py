@@ -113,7 +113,7 @@ def _kept(objects: Objects, file: SourceFile, sha256: str | None, found: Read, r
         objects.put(raw, found.raw)
     undated = objects.put_table(f"quarantine/{table}", found.undated) if found.undated.num_rows else None
     # The rows of a database have no bytes of a file: their content is what was read.
-    key = _key(file, sha256 or hash_json([raw, undated]), recipe, table)
+    key = _key(file, sha256 or hash_json([file.day.isoformat() if file.day else None, raw, undated]), recipe, table)
     document = {
         "table": table,
         "sha256": sha256 or "",
@@ -130,7 +130,9 @@ def _kept(objects: Objects, file: SourceFile, sha256: str | None, found: Read, r
 
 
 def _key(file: SourceFile, sha256: str, recipe: Recipe, table: str) -> str:
-    return hash_json({"version": INDEX_VERSION, "kind": file.kind, "sha256": sha256, **_reading(recipe, table)})
+    return hash_json(
+        {"version": INDEX_VERSION, "kind": file.kind, "sha256": sha256, "sql": file.sql, **_reading(recipe, table)}
+    )
 
 
 def _reading(recipe: Recipe, table: str) -> dict[str, Any]:
@@ -138,7 +140,6 @@ def _reading(recipe: Recipe, table: str) -> dict[str, Any]:
     return {
         "columns": recipe.columns[table],
         "options": recipe.options[table],
-        "query": recipe.queries.get(table),
         "timezone": recipe.timezone,
     }
 

@@ -11,8 +11,8 @@ CSV, PARQUET, JSON_LINES, QUERY, DATABASE = "csv", "parquet", "json lines", "que
 class SourceFile:
     """`name` is what people know it by (relative to the configuration), `paths` are its files.
 
-    Of a database: one day's rows; `name` is the connection, `day` the day, and there are no files. Of a query over files:
-    `root` is the folder that it names them from.
+    Of a database: one day's rows; `name` is the connection, `day` the day, and there are no files. `sql`: the query to the
+    database, or over files; these it names from the folder `root`.
     """
 
     name: str
@@ -20,3 +20,4 @@ class SourceFile:
     paths: tuple[Path, ...]
     day: date | None = None
     root: Path = Path(".")
+    sql: str | None = None
