@@ -22,8 +22,10 @@ def interruptible(workers: int = 1) -> Iterator[None]:
 
     def listen() -> None:
         nonlocal heard
-        signal.sigwait([signal.SIGINT])
-        if not done:
+        while True:  # again and again: where an engine or a destructor ignores errors, an interruption is lost
+            signal.sigwait([signal.SIGINT])
+            if done:
+                return
             heard = True
             for worker in active_children():  # else this process would wait for them; the store loses nothing by it
                 worker.kill()

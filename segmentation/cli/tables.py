@@ -18,8 +18,8 @@ NOTHING = "–"
 REPAIR = (
     "To repair: put the named files back from a backup of the store. Without one, move a day's whole folder below "
     "snapshots/, or all of checkpoints/, first_seen/ or raw/, out of the store, and run `segmentation run --date DAY` (the "
-    "earliest damaged day first; the files of the source must be there as they were). For anything else build a new store "
-    "from the source: another [store] url, then `segmentation backfill`."
+    "earliest damaged day first; the files of the source must be there as they were). For anything else, and what is "
+    "still named then, build a new store from the source: another [store] url, then `segmentation backfill`."
 )
 # Feature → heading and unit in the table of segments.
 SHOWN = {

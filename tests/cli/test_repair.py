@@ -142,6 +142,22 @@ def test_the_folders_of_what_follows_from_the_rest_are_made_again(config: Config
     assert open_store(config).state().digest() == digest
 
 
+def test_a_day_whose_quarantine_has_changed_since_is_not_made_again_as_it_was(config: Config) -> None:
+    digest = open_store(config).state().digest()
+    with (config.root / "orders" / f"{DAYS[3]}.csv").open("a") as file:
+        file.write(f"z,,{DAYS[3]} 10:00:00,1,1\n")
+    history.run(config, DAYS[3])  # no row that counts is another: the snapshot stays
+    assert verify(open_store(config)) == []
+    moved(config, first(config, f"snapshots/date={DAYS[3]}/").parent)
+    history.run(config, DAYS[3])
+    assert {problem.rpartition("/")[2].split()[0] for problem in verify(open_store(config))} == {
+        *("inputs.json", "quality.json", "manifest.json")
+    }
+    new = shop_config(config.root, store="new")
+    history.backfill(new, DAYS[0], DAYS[-1])
+    assert open_store(new).state().digest() == digest
+
+
 @pytest.mark.parametrize("pattern", ["accepted/", "cells/", "quarantine/orders/date=", "fits/", "log/"])
 def test_anything_else_is_not_made_again_but_a_new_store_has_the_same_history(config: Config, pattern: str) -> None:
     digest = open_store(config).state().digest()
