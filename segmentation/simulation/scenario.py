@@ -216,6 +216,8 @@ def _explain(problem: dict[str, Any]) -> str:
     if where[:1] == ["happenings"] and len(where) > 1:
         # Behind the number is the type, which the file says itself.
         setting = " ".join([f"[[happenings]] {int(where[1]) + 1}", *where[3:]])
+    elif len(where) > 1 and isinstance(problem["input"], dict) and problem["type"] == "value_error":
+        setting = f"[{'.'.join(where)}]"  # about the whole section
     elif len(where) > 1:
         setting = f"[{'.'.join(where[:-1])}] {where[-1]}"
     else:
