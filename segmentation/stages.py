@@ -253,7 +253,7 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     sums = _sums(store, inputs, day, day, recipe)
     features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
     if "orders.amount" in columns:
-        features = features.append_column("revenue", money(sums["amount"].to_numpy()))
+        features = features.append_column("revenue", money(sums["amount"].fill_null(0).to_numpy()))
     if parent and asked.parent:
         present = _parent(store, parent.folder, asked.parent).memberships["user_id"].combine_chunks()
         users = features["user_id"].combine_chunks()

@@ -1,8 +1,7 @@
 """The features: name, unit, window, formula and the columns that each needs; and their values, from window sums."""
 
 import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date
 
 import numpy as np
@@ -10,191 +9,21 @@ import pyarrow as pa
 
 from segmentation.config import Clustering, Features
 from segmentation.errors import ConfigError
+from segmentation.features.cells import PARTS
 from segmentation.features.engine import day_number
-from segmentation.features.windows import LONGER_DAYS, RECENT_DAYS, SUMS
+from segmentation.features.parts import Feature, Window
+from segmentation.features.windows import SUMS
 
-Whole = np.ndarray[tuple[int], np.dtype[np.int64]]
-UNITS = 10_000  # money and quantities are whole numbers of 1/10,000
 DECIMALS = 1_000_000  # values are rounded to 1e-6
 
-
-@dataclass(frozen=True)
-class Window:
-    """What a feature is computed from: the window sums of all users, the date, and the days that a window has."""
-
-    sums: dict[str, Whole]
-    as_of: int
-    days: int
-
-    def __getitem__(self, name: str) -> Whole:
-        return self.sums[name]
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One feature of a user as of a day.
-
-    window, formula: in words, for people. needs: the canonical columns of the accepted rows without which it does not
-    exist. compute: the window → numerator and denominator, whole numbers; where the denominator is not positive the
-    feature is undefined (null).
-    """
-
-    name: str
-    unit: str
-    window: str
-    formula: str
-    needs: frozenset[str]
-    compute: Callable[[Window], tuple[Whole, Whole]]
-
-
-def _has_purchase(w: Window) -> Whole:
-    return (w["purchase_days"] > 0).astype(np.int64)
-
-
-def _one(w: Window) -> Whole:
-    return np.ones_like(w["purchase_days"])
-
-
-def _repeat_day_value(w: Window) -> tuple[Whole, Whole]:
-    later = w["purchase_day_value"] - w["first_purchase_day_value"]
-    return later, UNITS * np.maximum(w["purchase_days"] - 1, 1) * _has_purchase(w)
-
-
-def _trend(w: Window) -> tuple[Whole, Whole]:
-    recent_days, longer_days = min(RECENT_DAYS, w.days), min(LONGER_DAYS, w.days)
-    return w["sold_recent"] * longer_days, w["sold_longer"] * recent_days
-
-
-_WINDOW = "[features] window_days"
-_USER_AND_DATE = frozenset({"user_id", "ordered_at"})
-_AND_AMOUNT = _USER_AND_DATE | {"amount"}
-
-_FEATURES = (
-    Feature(
-        "recency",
-        "days",
-        _WINDOW,
-        "the date − the day of the last purchase",
-        _USER_AND_DATE,
-        lambda w: (w.as_of - w["last_purchase_day"], _has_purchase(w)),
-    ),
-    Feature(
-        "frequency",
-        "orders",
-        _WINDOW,
-        "number of orders that have a purchase line",
-        _USER_AND_DATE,
-        lambda w: (w["orders"], _one(w)),
-    ),
-    Feature(
-        "monetary",
-        "currency",
-        _WINDOW,
-        "sum of the amounts; returns are taken off, or left out with [features] returns = exclude",
-        _AND_AMOUNT,
-        lambda w: (w["value"], UNITS * _one(w)),
-    ),
-    Feature(
-        "average_order_value",
-        "currency per order",
-        _WINDOW,
-        "monetary / frequency",
-        _AND_AMOUNT,
-        lambda w: (w["value"], UNITS * w["orders"]),
-    ),
-    Feature(
-        "order_gap",
-        "days",
-        _WINDOW,
-        "mean days from one purchase day to the next = days_first_to_last / repeat_days",
-        _USER_AND_DATE,
-        lambda w: (w["last_purchase_day"] - w["first_purchase_day"], w["purchase_days"] - 1),
-    ),
-    Feature(
-        "return_share",
-        "share 0..1",
-        _WINDOW,
-        "amount returned / amount of the lines that are no returns, at most 1",
-        _AND_AMOUNT,
-        lambda w: (
-            np.clip(w["returned_amount"], 0, np.maximum(w["amount"] + w["returned_amount"], 0)),
-            w["amount"] + w["returned_amount"],
-        ),
-    ),
-    Feature(
-        "discount_share",
-        "share 0..1",
-        _WINDOW,
-        "discount / (discount + amount), over the lines that are no returns",
-        _AND_AMOUNT | {"discount"},
-        lambda w: (w["discount"], w["discount"] + w["amount"] + w["returned_amount"]),
-    ),
-    Feature(
-        "category_spread",
-        "categories per order",
-        _WINDOW,
-        "mean number of different categories among an order's purchase lines (a missing category is none)",
-        _USER_AND_DATE | {"category"},
-        lambda w: (w["order_categories"], w["orders"]),
-    ),
-    Feature(
-        "trend",
-        "ratio, 1 = unchanged",
-        f"last {RECENT_DAYS} and last {LONGER_DAYS} days, neither longer than {_WINDOW}",
-        f"amount per day of the last {RECENT_DAYS} days / amount per day of the last {LONGER_DAYS}; returns left out",
-        _AND_AMOUNT,
-        _trend,
-    ),
-    Feature(
-        "active_days",
-        "days",
-        _WINDOW,
-        "number of days with a purchase",
-        _USER_AND_DATE,
-        lambda w: (w["purchase_days"], _one(w)),
-    ),
-    Feature(
-        "repeat_days",
-        "days",
-        _WINDOW,
-        "number of days with a purchase, without the first (`frequency` of the package lifetimes)",
-        _USER_AND_DATE,
-        lambda w: (w["purchase_days"] - 1, _has_purchase(w)),
-    ),
-    Feature(
-        "days_first_to_last",
-        "days",
-        _WINDOW,
-        "the day of the last purchase − the day of the first (`recency` of lifetimes)",
-        _USER_AND_DATE,
-        lambda w: (w["last_purchase_day"] - w["first_purchase_day"], _has_purchase(w)),
-    ),
-    Feature(
-        "days_since_first",
-        "days",
-        _WINDOW,
-        "the date − the day of the first purchase (`T` of lifetimes)",
-        _USER_AND_DATE,
-        lambda w: (w.as_of - w["first_purchase_day"], _has_purchase(w)),
-    ),
-    Feature(
-        "mean_repeat_day_value",
-        "currency per day",
-        _WINDOW,
-        "mean amount of the days with a purchase, without the first; 0 where there is no other "
-        "(`monetary_value` of lifetimes)",
-        _AND_AMOUNT,
-        _repeat_day_value,
-    ),
-)
-CATALOGUE: dict[str, Feature] = {feature.name: feature for feature in _FEATURES}
+CATALOGUE: dict[str, Feature] = {feature.name: feature for part in PARTS.values() for feature in part.features}
 
 _AUTO = ("recency", "frequency", "average_order_value", "discount_share")
 _AUTO_WITHOUT_AMOUNT = ("recency", "frequency", "category_spread")
 
 
 def available(columns: Iterable[str]) -> list[Feature]:
-    """The features that exist when the accepted rows have these columns, in the catalogue's order."""
+    """The features that exist when the accepted rows have these columns ("orders.amount", …), in the catalogue's order."""
     there = frozenset(columns)
     return [feature for feature in CATALOGUE.values() if feature.needs <= there]
 
@@ -242,7 +71,7 @@ def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str,
     """
     there = frozenset(columns)
     if clustering.features == "auto":
-        names = _AUTO if "amount" in there else _AUTO_WITHOUT_AMOUNT
+        names = _AUTO if "orders.amount" in there else _AUTO_WITHOUT_AMOUNT
         return tuple(name for name in names if CATALOGUE[name].needs <= there)
     for name in clustering.features:
         if name not in CATALOGUE:
@@ -251,9 +80,10 @@ def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str,
             raise ConfigError(f"[clustering] features: {name!r} is not a feature; {hint}")
         missing = CATALOGUE[name].needs - there
         if missing:
+            column = min(missing)
             raise ConfigError(
-                f"[clustering] features: {name!r} needs {', '.join(sorted(missing))}, which the orders do not have; map the "
-                f"source's column in [sources.orders.columns], or choose from: "
+                f"[clustering] features: {name!r} needs {', '.join(sorted(missing))}, which the data does not have; map the "
+                f"source's column in [sources.{column.partition('.')[0]}.columns], or choose from: "
                 f"{', '.join(feature.name for feature in available(there))}"
             )
     return clustering.features

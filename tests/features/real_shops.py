@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segmentation.features.cells import cells
+from segmentation.tables import ORDERS
 
 DATA = Path(os.environ.get("SEGMENTATION_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -53,10 +54,12 @@ def write_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]]:
     return paths
 
 
-def write_cells(accepted: list[tuple[date, str]], folder: Path, threads: int | None = None) -> list[tuple[date, str]]:
+def write_cells(
+    accepted: list[tuple[date, str]], folder: Path, threads: int | None = None, table: str = ORDERS
+) -> list[tuple[date, str]]:
     folder.mkdir()
     paths = []
-    for day, table in cells(accepted, threads).items():
+    for day, table in cells(table, accepted, threads).items():
         pq.write_table(table, folder / f"{day}.parquet")
         paths.append((day, str(folder / f"{day}.parquet")))
     return paths

@@ -11,9 +11,9 @@ from segmentation.features.catalogue import CATALOGUE, available, model_features
 from segmentation.features.engine import day_number
 from segmentation.features.windows import SCHEMA
 
-DATE = {"user_id", "ordered_at"}
-AMOUNT = DATE | {"amount"}
-ALL = AMOUNT | {"order_id", "item_id", "category", "quantity", "discount"}
+DATE = {"orders.user_id", "orders.ordered_at"}
+AMOUNT = DATE | {"orders.amount"}
+ALL = AMOUNT | {f"orders.{name}" for name in ("order_id", "item_id", "category", "quantity", "discount")}
 AS_OF = date(2024, 3, 31)
 TODAY = day_number(AS_OF)
 
@@ -86,7 +86,7 @@ def test_every_feature_says_what_it_is():
     ("columns", "chosen"),
     [
         (DATE, ("recency", "frequency")),
-        (DATE | {"category"}, ("recency", "frequency", "category_spread")),
+        (DATE | {"orders.category"}, ("recency", "frequency", "category_spread")),
         (AMOUNT, ("recency", "frequency", "average_order_value")),
         (ALL, ("recency", "frequency", "average_order_value", "discount_share")),
     ],
@@ -105,5 +105,8 @@ def test_a_name_that_is_no_feature_names_the_nearest():
 
 
 def test_a_feature_without_its_columns_is_refused_with_what_to_map():
-    with pytest.raises(ConfigError, match=r"'discount_share' needs discount, which the orders do not have"):
+    with pytest.raises(
+        ConfigError,
+        match=r"'discount_share' needs orders\.discount, which the data does not have; .*\[sources\.orders\.columns\]",
+    ):
         model_features(Clustering(features=("recency", "discount_share")), AMOUNT)
