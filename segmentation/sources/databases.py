@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import duckdb
@@ -19,9 +19,6 @@ from segmentation.sources.files import identifier, quoted, resolve
 from segmentation.sources.source_file import SourceFile
 from segmentation.sources.streams import fetch
 from segmentation.tables import TABLES
-
-if TYPE_CHECKING:
-    from adbc_driver_postgresql.dbapi import Connection
 
 PREFIX = "SEGMENTATION_CONNECTION_"
 SCHEMES = ("postgresql", "postgres")
@@ -41,6 +38,10 @@ REFUSED = re.compile(
 )
 # SQLSTATE classes and codes that may pass: connection, rollback, resources, lock, operator, system, cancelled.
 PASSING = ("08", "40", "53", "55P03", "57", "58")
+# While rows are streamed the driver gives no code, only the server's words.
+PASSING_WORDS = re.compile(
+    r"cancel|terminat|recovery|memory|disk|could not (read|write|open|extend)|lock|shutting down"
+)
 FIRST_LINE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(.*?)\s*$", re.MULTILINE)
 
 
@@ -56,25 +57,26 @@ def records(
     be reached, or goes away; DataContractError when the query lacks a column, or one has no text.
     """
     assert file.day is not None
-    import adbc_driver_manager  # an optional dependency; `_connect` says how to get it
-
+    dbapi = _driver(table)
     sql = _with_day(str(file.sql), table, file.day)
-    with _connect(file.name, table) as connection, connection.cursor() as cursor:
+    with _connect(dbapi, file.name, table) as connection, connection.cursor() as cursor:
 
         def ask(query: str) -> pa.RecordBatchReader:
             try:
                 cursor.execute(query)
                 return cursor.fetch_record_batch()
-            except adbc_driver_manager.Error as error:
+            except dbapi.Error as error:
                 raise _failed(file.name, table, error) from None
 
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        cursor.execute("SET DateStyle = 'ISO, YMD'")
         try:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute("SET DateStyle = 'ISO, YMD'")
             cursor.execute(f"SET TIME ZONE {quoted(timezone)}")
-        except adbc_driver_manager.Error:
+        except dbapi.Error as error:
+            if "time zone" not in str(error).lower():
+                raise _failed(file.name, table, error) from None
             raise ConfigError(
-                f"[project] timezone = {timezone!r}: the database of {file.name!r} does not know it"
+                f"[project] timezone = {timezone!r}: the database of {variable(file.name)} does not know it"
             ) from None
         schema = ask(f"SELECT * FROM (\n{sql}\n) AS asked LIMIT 0").schema
         found = resolve(f"[sources.{table}] sql", schema.names, table, columns)
@@ -91,7 +93,7 @@ def records(
         def batches() -> Iterator[pa.RecordBatch]:
             try:
                 yield from reader
-            except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
+            except (dbapi.Error, pa.ArrowException, OSError) as error:
                 raise _failed(file.name, table, error) from None
 
         query = fetch(session, reader.schema, batches())
@@ -155,14 +157,18 @@ def variable(connection: str) -> str:
     return PREFIX + re.sub(r"[^A-Z0-9]", "_", connection.upper())
 
 
-def _connect(name: str, table: str) -> "Connection":
+def _driver(table: str) -> Any:
+    """The driver, an optional dependency."""
     try:
-        import adbc_driver_manager
         from adbc_driver_postgresql import dbapi
     except ImportError:
         raise ConfigError(
             f"[sources.{table}] connection needs the package adbc-driver-postgresql; install segmentation[postgres]"
         ) from None
+    return dbapi
+
+
+def _connect(dbapi: Any, name: str, table: str) -> Any:
     setting = variable(name)
     url = os.environ.get(setting, "")
     if not url:
@@ -178,7 +184,7 @@ def _connect(name: str, table: str) -> "Connection":
         url += f"{'&' if '?' in url else '?'}connect_timeout={CONNECT_SECONDS}"
     try:
         return dbapi.connect(url)
-    except adbc_driver_manager.Error as error:
+    except dbapi.Error as error:
         raise _unreached(setting, url, str(error)) from None
 
 
@@ -211,8 +217,9 @@ def _failed(name: str, table: str, error: Exception) -> ConfigError | SourceErro
     state = str(getattr(error, "sqlstate", None) or "")
     lines = FIRST_LINE.findall(str(error))
     said = lines[0] if lines else str(error).strip().split("\n")[0]
-    if not state or state.startswith(PASSING):
+    passes = state.startswith(PASSING) if state else "ERROR:" not in str(error) or PASSING_WORDS.search(said)
+    if passes:
         return SourceError(
             f"the database of {variable(name)} went away, or could not answer: {said}; it is tried again, or run it again"
         )
-    return ConfigError(f"[sources.{table}] sql failed: {said} (SQLSTATE {state})")
+    return ConfigError(f"[sources.{table}] sql failed: {said}{f' (SQLSTATE {state})' if state else ''}")

@@ -106,7 +106,8 @@ def _apart(files: Sequence[Path], spill: str) -> duckdb.DuckDBPyConnection:
 
 
 def _failed(table: str, error: Exception) -> ConfigError:
-    return ConfigError(f"[sources.{table}] sql failed: {str(error).strip()}")
+    said = str(error).strip().split("\n\n")[0]  # then, for CSV, advice and twenty settings
+    return ConfigError(f"[sources.{table}] sql failed: {said}")
 
 
 # What a query names -------------------------------------------------------------------------------------------------
