@@ -6,7 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +16,8 @@ from segmentation.simulation.scenario import Scenario, load
 from segmentation.simulation.shop import simulate
 
 START = date(2025, 1, 6)  # a Monday
-USERS = 6000
+USERS = 5000
+DAYS = 76
 
 
 @dataclass
@@ -39,13 +42,12 @@ class Made:
         return pq.read_table(self.folder / "truth" / f"{name}.parquet").to_pandas()
 
     def rows(self, table: str) -> pd.DataFrame:
-        parts = []
-        for day in range(self.days):
-            part = pq.read_table(self.folder / table / f"{START + timedelta(days=day)}.parquet").to_pandas()
-            parts.append(part.assign(day=day))
-        rows = pd.concat(parts, ignore_index=True)
-        kinds = self.kinds.stack().rename("kind")
-        return rows.join(kinds, on=["user_id", "day"])
+        files = [self.folder / table / f"{START + timedelta(days=day)}.parquet" for day in range(self.days)]
+        parts = [pq.read_table(file) for file in files]
+        rows = pa.concat_tables(parts).to_pandas()
+        rows["day"] = np.repeat(np.arange(self.days), [part.num_rows for part in parts])
+        rows["kind"] = self.kinds.to_numpy()[self.kinds.index.get_indexer(rows["user_id"]), rows["day"]]
+        return rows
 
     @cached_property
     def orders(self) -> pd.DataFrame:
@@ -78,7 +80,7 @@ def make() -> Iterator[Make]:
     made: dict[Any, Made] = {}
     with tempfile.TemporaryDirectory() as folder:
 
-        def make(name: str, days: int = 60, users: int = USERS) -> Made:
+        def make(name: str, days: int = DAYS, users: int = USERS) -> Made:
             key = (name, days, users)
             if key not in made:
                 scenario = load(name)

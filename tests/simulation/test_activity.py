@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from simulation.conftest import Made, Make
+from simulation.conftest import DAYS, Made, Make
 
 KINDS = ("loyal", "bargain", "big", "browser", "new", "lapsing", "one_timer")
 
@@ -51,7 +51,7 @@ def test_orders_of_a_kind_are_as_it_says(shop: Made, kind: str) -> None:
 
 
 def test_weekdays_are_as_the_kind_says(shop: Made) -> None:
-    loyal = shop.sold[(shop.sold["kind"] == "loyal") & (shop.sold["day"] < 56)]
+    loyal = shop.sold[(shop.sold["kind"] == "loyal") & (shop.sold["day"] < 70)]
     shares = loyal.groupby(loyal["day"] % 7)["order_id"].nunique()
     assert (shares / shares.sum()).tolist() == pytest.approx(np.array([0.5, 0.5, 0.5, 0.7, 1.5, 2.3, 1]) / 7, abs=0.02)
 
@@ -77,7 +77,7 @@ def test_returns_take_back_lines_that_were_sold_days_before(shop: Made) -> None:
     assert set(pairs.loc[delay.between(3, 14), "order_id"]) == set(back["order_id"])
     kinds = shop.scenario.kinds
     expected = sum(kinds[kind].returned * count for kind, count in shop.sold["kind"].value_counts().items())
-    assert len(back) == pytest.approx(expected * (1 - 8.5 / 60), rel=0.2)
+    assert len(back) == pytest.approx(expected * (1 - 8.5 / DAYS), rel=0.2)
 
 
 def test_reviews_are_of_things_bought_days_before(shop: Made) -> None:
@@ -86,7 +86,7 @@ def test_reviews_are_of_things_bought_days_before(shop: Made) -> None:
     assert set(pairs.loc[(pairs["day"] - pairs["day_sold"]).between(1, 10), "index"]) == set(reviews.index)
     assert reviews["rating"].isin([1, 2, 3, 4, 5]).all()
     assert 3.8 < reviews["rating"].mean() < 4.3
-    assert len(reviews) == pytest.approx(0.05 * len(shop.sold) * (1 - 5.5 / 60), rel=0.2)
+    assert len(reviews) == pytest.approx(0.05 * len(shop.sold) * (1 - 5.5 / DAYS), rel=0.2)
 
 
 def test_every_purchase_is_an_order_line_and_was_seen_and_carted_before(shop: Made) -> None:

@@ -1,19 +1,29 @@
 """Scenario files: what they can say is documented, and what is wrong with one is said with the key."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from segmentation.config import load as load_config
 from segmentation.errors import ConfigError
 from segmentation.simulation.scenario import load, reference, shipped
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "simulated"
 HEAD = 'extends = "stationary"\ndescription = "Mine."\n'
 EVENT = HEAD + "[[happenings]]\n"
 
 
 def test_the_reference_is_up_to_date() -> None:
-    place = Path(__file__).parents[2] / "examples" / "simulated" / "SCENARIOS.md"
-    assert place.read_text() == reference()
+    assert (EXAMPLE / "SCENARIOS.md").read_text() == reference()
+
+
+def test_the_example(tmp_path: Path) -> None:
+    text = (EXAMPLE / "README.md").read_text()
+    assert all(f"| `{name}` |" in text for name in shipped())
+    (tmp_path / "mine.toml").write_text(text.split("```toml")[1].split("```")[0])
+    assert [happening.type for happening in load(str(tmp_path / "mine.toml")).happenings] == ["price_rise", "split"]
+    assert load_config(EXAMPLE / "segmentation.toml", {}).project.end == date(2025, 1, 6) + timedelta(days=119)
 
 
 @pytest.mark.parametrize("name", shipped())

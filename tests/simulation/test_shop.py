@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from segmentation.config import load as load_config
 from segmentation.errors import ConfigError
 from segmentation.simulation.scenario import load
-from segmentation.simulation.shop import simulate
+from segmentation.simulation.shop import configuration, simulate
 
 
 def made(folder: Path, name: str = "stationary", users: int = 300, days: int = 10, **more: Any) -> Path:
@@ -61,7 +61,8 @@ def test_csv_says_the_same_as_parquet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("days", [1, 2, 10, 400])
 def test_the_configuration_is_valid_and_publishes_the_days_with_a_whole_window(tmp_path: Path, days: int) -> None:
-    config = load_config(made(tmp_path / "shop", users=20, days=days) / "segmentation.toml", {})
+    (tmp_path / "segmentation.toml").write_text(configuration(load("stationary"), days, START, "parquet"))
+    config = load_config(tmp_path / "segmentation.toml", {})
     start, end = config.project.start, config.project.end
     assert start is not None
     assert end is not None
