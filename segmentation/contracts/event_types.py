@@ -43,5 +43,5 @@ def faults(recipe: Recipe) -> list[str]:
 
 def nearest(found: str, known: Iterable[str]) -> str:
     """The one that was probably meant, or all that are known."""
-    near = difflib.get_close_matches(found, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(found, list(known), n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"

@@ -139,12 +139,17 @@ class Rule:
 
     @property
     def observed(self) -> str:
-        return KNOWN[self.type].observed if self.type in KNOWN else ""
+        return KNOWN[self.type].observed
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether each row keeps it or does not."""
+        return "mostly" in KNOWN[self.type].kwargs
 
     @property
     def columns(self) -> list[str]:
         """The columns that it is about; none if it is about the whole table."""
-        found = []
+        found: list[str] = []
         for name in ("column", "column_A", "column_B", "column_list"):
             value = self.kwargs.get(name, [])
             found += [value] if isinstance(value, str) else value
@@ -173,7 +178,7 @@ def contract(declared: Iterable[dict[str, Any]], recipe: Recipe | None, table: s
     if recipe and table == REVIEWS:
         rating = recipe.options[table]["rating"]
     known = kinds(table)
-    found = []
+    found: list[Rule] = []
     for rule in filled(declared, {"rating_min": rating[0], "rating_max": rating[1]}):
         kind = known.get(rule.kwargs["column"])
         inside = {name: _inside(rule.kwargs[name], kind, "") for name in RANGE if kind in SCALE and name in rule.kwargs}
@@ -249,7 +254,8 @@ class _Wrong(Exception):
 
 def _own(recipe: Recipe, table: str) -> tuple[list[Rule], list[str]]:
     """The rules of the configuration, and what is wrong with those that are none."""
-    found, faults = [], []
+    found: list[Rule] = []
+    faults: list[str] = []
     for number, wanted in enumerate(recipe.expectations.get(table, ()), start=1):
         try:
             found.append(_rule(wanted, recipe, table))

@@ -146,14 +146,13 @@ def _findings(
 
 
 def _observed(rule: Rule, result: Mapping[str, Any], figures: Mapping[str, float | None]) -> dict[str, Any]:
-    column = rule.kwargs.get("column")
+    column = rule.kwargs.get("column", "")
     if column in figures:
         return {column: round(figures[column] or 0.0, 6)}
     if rule.observed:
         return {rule.observed: round(float(result["observed_value"]) / rule.scale, 6)}
-    if "unexpected_count" in result:
-        return {"rows": int(result["unexpected_count"] or 0)}
-    return {}
+    # Of the others some count values, and some tell them.
+    return {"rows": int(result.get("unexpected_count") or 0)} if rule.is_of_rows else {}
 
 
 def _raised(info: Any) -> bool:

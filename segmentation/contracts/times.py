@@ -43,7 +43,7 @@ def instants(column: pa.ChunkedArray, zone: str, options: Mapping[str, Any]) -> 
         session.register("texts", pa.table({"text": column}))
         try:
             used = {name: value for name, value in asked.items() if f"${name}" in query}
-            found = session.execute(query, used).to_arrow_table()["micros"]
+            found = session.sql(query, params=used).to_arrow_table()["micros"]
         except duckdb.Error as error:
             raise ConfigError(f"times cannot be read by time_format = {asked['form']!r} in {zone}: {error}") from None
     return found.cast(pa.int64()).cast(pa.timestamp("us")).cast(AT)
