@@ -32,6 +32,8 @@ from segmentation.tables import TABLES, kinds
 
 DELIMITERS = ",;\t|"
 BLOCK = 1 << 20  # characters that are read at once
+# Python's own limit is 128 kB. Not more than needed: a quote that is never closed is looked for that far.
+csv.field_size_limit(4 * BLOCK)
 BLANK = ("\n", "\r\n", "\r")
 LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 HEADER_LINES = 100  # that the header may go on for after its first

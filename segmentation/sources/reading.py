@@ -34,6 +34,7 @@ MISSING = "{} is missing"
 NOT_A_TIME = "{} is not a time ({})"
 ISO = "YYYY-MM-DD, with HH:MM, :SS and an offset if it has them"
 OUT_OF_RANGE = "{} is not in the years 1 to 9999"
+OTHER_UNIT = OUT_OF_RANGE + " as {} since 1970: is time_unit right?"
 SKIPPED = "{} is a local time that the clocks skipped"
 NAIVE = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 WITH_OFFSET = r"\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
@@ -68,6 +69,10 @@ class Times:
         return cls(TABLES[table].TIME, options["time_unit"], options["time_format"])
 
     @property
+    def out_of_range(self) -> str:
+        return OTHER_UNIT.format(self.column, UNITS[self.unit]) if self.unit else OUT_OF_RANGE.format(self.column)
+
+    @property
     def expected(self) -> str:
         return f"{UNITS[self.unit]} since 1970-01-01 UTC" if self.unit else self.form or ISO
 
@@ -82,6 +87,8 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
     times = Times.of(table, options)
     with connect() as session:
         session.execute("SET TimeZone = 'UTC'")
+        if times.form:
+            _check_form(session, table, times.form)
         try:
             if file.kind in (CSV, JSON_LINES):
                 records = (CsvRecords if file.kind == CSV else JsonRecords)(file, table, columns, options)
@@ -112,6 +119,13 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
     return Read(names, undated, raw, days)
 
 
+def _check_form(session: duckdb.DuckDBPyConnection, table: str, form: str) -> None:
+    try:
+        session.execute(f"SELECT try_strptime('', {quoted(form)})").fetchall()
+    except duckdb.Error as error:
+        raise ConfigError(f"[sources.{table}.options] time_format = {form!r} is no such form: {error}") from None
+
+
 def _load_text(session: duckdb.DuckDBPyConnection, records: CsvRecords | JsonRecords, times: Times) -> tuple[str, ...]:
     """Make the table `record`: row, reason, line, columns as text, local and instant (of which at most one is known)."""
     batches = (batch for part in records for batch in part.combine_chunks().to_batches())
@@ -128,11 +142,13 @@ def _times_in_text(rows: str, times: Times) -> str:
         return f"SELECT *, NULL::TIMESTAMP AS local, NULL::TIMESTAMPTZ AS instant FROM {rows}"
     text = f"SELECT *, trim({times.column}) AS time_text"
     if times.unit:
-        # Six decimals of the unit, in whole microseconds.
+        # Six decimals of the unit, in whole microseconds. Any other finite number is a time out of range.
         units = f"TRY_CAST(TRY_CAST(time_text AS DECIMAL(28, 6)) * {MICROSECONDS[times.unit]} AS BIGINT)"
         return f"""
-            SELECT * EXCLUDE (time_text, units), NULL::TIMESTAMP AS local,
-                CASE WHEN units BETWEEN {YEARS} THEN timezone('UTC', make_timestamp(units)) END AS instant
+            SELECT * EXCLUDE (time_text, units), NULL::TIMESTAMP AS local, CASE
+                WHEN units BETWEEN {YEARS} THEN timezone('UTC', make_timestamp(units))
+                WHEN isfinite(TRY_CAST(time_text AS DOUBLE)) THEN TIMESTAMPTZ 'infinity'
+            END AS instant
             FROM ({text}, {units} AS units FROM {rows})"""
     if times.form:
         parsed = f"try_strptime(time_text, {quoted(times.form)})"
@@ -229,7 +245,7 @@ def _date(session: duckdb.DuckDBPyConnection, timezone: str, times: Times) -> No
                 WHEN reason IS NOT NULL OR "at" IS NOT NULL THEN reason
                 WHEN coalesce(trim({times.column}), '') = '' THEN {quoted(MISSING.format(times.column))}
                 WHEN wall IS NULL THEN {quoted(NOT_A_TIME.format(times.column, times.expected))}
-                WHEN NOT possible THEN {quoted(OUT_OF_RANGE.format(times.column))}
+                WHEN NOT possible THEN {quoted(times.out_of_range)}
                 ELSE {quoted(SKIPPED.format(times.column))}
             END AS reason
         FROM timed""")

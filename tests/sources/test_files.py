@@ -174,6 +174,7 @@ def test_what_a_csv_writer_writes_is_read_back(tmp_path_factory: Any, rows: Any,
     assert found == good(*(tuple(cell or None for cell in row) for row in rows))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["1,2,3", "1,2", "1,2,3,4", '1,"2,3', '1,"2",3', '"1"x,2,3', '1,"2,\n3",4', "", "é,,"]))
 )
