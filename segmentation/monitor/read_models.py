@@ -164,15 +164,20 @@ def _decision(store: Store, published: Published) -> Record:
 
 
 def quality(store: Store, day: date) -> Record:
-    """The day's rows: {date, tables: {orders: {rows, accepted, quarantined, reasons, …, warnings}}}, counts only.
+    """The day's rows: {date, tables: {orders: {rows, accepted, quarantined, reasons, …, warnings, quarantine}}}, counts only.
 
-    Of the rows as they are accepted now; the snapshot's quality.json keeps what was known when it was published.
+    quarantine: the CSV file with quarantined rows as they came, None if there are none. All is of the rows as they are
+    accepted now; the snapshot's quality.json keeps what was known when it was published.
     Raises SegmentationError, naming the nearest days, for a day that was never read.
     """
     state = store.state()
     if day in state.accepted:
         tables = state.accepted[day].tables
-        return {"date": day.isoformat(), "tables": {name: table.quality for name, table in tables.items()}}
+        found = {
+            name: {**table.quality, "quarantine": store.objects.path(table.quarantine) if table.quarantine else None}
+            for name, table in tables.items()
+        }
+        return {"date": day.isoformat(), "tables": found}
     raise _not_there(day, state.accepted, "has no accepted rows", "accepted")
 
 
@@ -204,14 +209,14 @@ def files(store: Store, day: date) -> list[Record]:
 
 
 def rows_per_day(store: Store, until: date, days: int) -> list[Record]:
-    """Rows read, accepted and quarantined of the last `days` accepted days up to `until`, all tables together."""
+    """Rows read, accepted and quarantined of the last `days` accepted days up to `until`, all tables but users together."""
     accepted = store.state().accepted
     found = sorted(day for day in accepted if until - timedelta(days=days) < day <= until)
     counts = ("rows", "accepted", "quarantined")
     return [
         {
             "date": day.isoformat(),
-            **{name: sum(table.quality[name] for table in accepted[day].tables.values()) for name in counts},
+            **{name: sum(table.quality[name] for table in accepted[day].activity.values()) for name in counts},
         }
         for day in found
     ]

@@ -132,7 +132,8 @@ def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
         for key in table.files:
             if not store.objects.exists(f"raw/{name}/{key}.json"):
                 yield f"raw/{name}/{key}.json is missing: rows of {day} were read from it"
-        yield from _quarantined(store, f"{name} of {day}", table)
+        if table.files:
+            yield from _quarantined(store, f"{name} of {day}", table)
         if table.accepted is None:
             if table.rows:
                 yield f"{name} of {day}: {table.rows} rows were accepted, and no object holds them"
