@@ -23,7 +23,7 @@ from segmentation.features.catalogue import model_features, values
 from segmentation.features.engine import EPOCH
 from segmentation.features.windows import window_sums
 from segmentation.sources import slices
-from segmentation.sources.listing import Listing
+from segmentation.sources.listing import Listing, Looked
 from segmentation.store import commits
 from segmentation.store.content import money, money_units
 from segmentation.store.derivations import Derivations
@@ -31,7 +31,7 @@ from segmentation.store.recipes import record_recipe
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import AcceptedDay, Published, State
 from segmentation.store.store import Store, open_store
-from segmentation.tables import ACTIVITY, ORDERS, USERS
+from segmentation.tables import ACTIVITY, ORDERS, REVIEWS, USERS
 from segmentation.tracking import memberships as tracking
 from segmentation.tracking.aliases import aliases
 from segmentation.tracking.causes import HadTheyDoneNothing
@@ -98,7 +98,7 @@ def check_day(config: Config, day: date) -> None:
 
 
 def read_days(
-    config: Config, days: Iterable[date], by_date: set[date]
+    config: Config, days: Iterable[date], by_date: set[date], looked: Looked | None = None
 ) -> tuple[dict[str, Any], dict[date, SegmentationError]]:
     """List the slices of the given days, those left out that are accepted from exactly these slices already.
 
@@ -159,6 +159,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
     while days := store.named("raw/reads", read)["days"]:
         state = store.state()
         checked: dict[date, AcceptedDay] = {}
+        ratings: dict[date, tuple[float, float]] = {}
         for text, listed in sorted(days.items()):
             day = date.fromisoformat(text)
             recipe = store.recipe(listed["recipe"])
@@ -174,8 +175,11 @@ def validate(config: Config, read: str) -> dict[str, Any]:
                 refused.append(f"{day}: {critical}")
             if not critical:
                 checked[day] = accepted
+                if REVIEWS in recipe.options:
+                    lowest, highest = recipe.options[REVIEWS]["rating"]
+                    ratings[day] = (lowest, highest)
         outdated: list[date] = []
-        for day, accepted in with_cells(store.objects, checked).items():
+        for day, accepted in with_cells(store.objects, checked, ratings).items():
             outcome = commits.accept(store, day, accepted, days[day.isoformat()]["instead_of"])
             if outcome == "outdated":
                 outdated.append(day)

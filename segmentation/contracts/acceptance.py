@@ -12,11 +12,12 @@ from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, Finding, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
+from segmentation.features.parts import FIVE_STARS, Scale
 from segmentation.store import quarantine
 from segmentation.store.content import hash_table
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
-from segmentation.tables import USERS
+from segmentation.tables import REVIEWS, USERS
 
 WRITERS = 4
 
@@ -82,23 +83,29 @@ def _said(finding: Finding) -> str:
     return f"{finding.reason} ({figures})" if figures else finding.reason
 
 
-def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date, AcceptedDay]:
-    """The days with the cells of their accepted rows made and kept; many days cost little more than one."""
+def with_cells(
+    objects: Objects, days: Mapping[date, AcceptedDay], ratings: Mapping[date, Scale] | None = None
+) -> dict[date, AcceptedDay]:
+    """The days with the cells of their accepted rows made and kept; many days cost little more than one.
+
+    ratings: the lowest and the highest rating that the recipe of a day knows; 1 to 5 where it is not said.
+    """
     done = dict(days)
-    for table in sorted({name for accepted in days.values() for name in accepted.activity}):
-        keys = {
-            day: key
-            for day, accepted in days.items()
-            if table in accepted.tables and (key := accepted.tables[table].accepted)
-        }
-        same_columns = len({tuple(days[day].tables[table].columns) for day in keys}) == 1
-        made = cells(table, [(day, objects.path(key)) for day, key in keys.items()], same_columns=same_columns)
+    alike: dict[tuple[str, Scale], list[tuple[date, str]]] = {}
+    for day, accepted in days.items():
+        for table, rows in accepted.activity.items():
+            if rows.accepted:
+                scale = (ratings or {}).get(day, FIVE_STARS) if table == REVIEWS else FIVE_STARS
+                alike.setdefault((table, scale), []).append((day, objects.path(rows.accepted)))
+    for (table, scale), paths in alike.items():
+        same_columns = len({tuple(days[day].tables[table].columns) for day, _ in paths}) == 1
+        made = cells(table, paths, same_columns=same_columns, rating=scale)
 
         def kept(day: date, table: str = table, made: Mapping[date, pa.Table] = made) -> str:
             return objects.put_table(f"cells/{table}/date={day}", made[day])
 
         with ThreadPoolExecutor(WRITERS) as writers:  # compressing and writing let go of the interpreter
             for day, key in zip(made, writers.map(kept, made), strict=True):
-                accepted = replace(done[day].tables[table], cells=key)
-                done[day] = replace(done[day], tables={**done[day].tables, table: accepted})
+                with_key = replace(done[day].tables[table], cells=key)
+                done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
     return done

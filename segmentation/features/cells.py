@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation.features.engine import collect, connect, day_number, scan_days
-from segmentation.features.orders import ORDERS as ORDERS_PART
-from segmentation.features.parts import Part, Scale
-from segmentation.tables import ORDERS, TABLES
+from segmentation.features.events import EVENTS as OF_EVENTS
+from segmentation.features.orders import ORDERS as OF_ORDERS
+from segmentation.features.parts import FIVE_STARS, Part, Scale
+from segmentation.features.reviews import REVIEWS as OF_REVIEWS
+from segmentation.tables import EVENTS, ORDERS, REVIEWS, TABLES
 
-PARTS: dict[str, Part] = {ORDERS: ORDERS_PART}
+PARTS: dict[str, Part] = {ORDERS: OF_ORDERS, EVENTS: OF_EVENTS, REVIEWS: OF_REVIEWS}
 
 
 def cells(
@@ -19,7 +21,7 @@ def cells(
     paths: Sequence[tuple[date, str]],
     threads: int | None = None,
     same_columns: bool = False,
-    rating: Scale = (1, 5),
+    rating: Scale = FIVE_STARS,
 ) -> dict[date, pa.Table]:
     """The cells of a table's days: one row per user, sorted by user_id, columns as in PARTS[table].schema.
 

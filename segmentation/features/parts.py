@@ -15,6 +15,7 @@ from segmentation.features.engine import day_number
 Frame = nw.LazyFrame[Any]
 Whole = np.ndarray[tuple[int], np.dtype[np.int64]]
 Scale = tuple[float, float]  # the lowest and the highest rating
+FIVE_STARS: Scale = (1, 5)
 
 KEYS = ("user_id", "day")
 UNITS = 10_000  # money, quantities and ratings are whole numbers of 1/10,000

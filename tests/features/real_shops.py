@@ -59,8 +59,8 @@ def write_cells(
 ) -> list[tuple[date, str]]:
     folder.mkdir()
     paths = []
-    for day, table in cells(table, accepted, threads).items():
-        pq.write_table(table, folder / f"{day}.parquet")
+    for day, made in cells(table, accepted, threads).items():
+        pq.write_table(made, folder / f"{day}.parquet")
         paths.append((day, str(folder / f"{day}.parquet")))
     return paths
 

@@ -183,7 +183,7 @@ def expected_sums(rows_by_day, as_of, known_until, window_days, returns):
                 users[line["user_id"]][day_number(day)].append(line)
     table = []
     for user, days in sorted(users.items(), key=lambda item: item[0].encode()):
-        sums = dict.fromkeys(SUMS.names, 0)
+        sums = dict.fromkeys(SUMS.names) | dict.fromkeys(PARTS[ORDERS].sums, 0)
         sums.update(user_id=user, first_active_day=min(days), last_active_day=max(days))
         sums.update(first_purchase_day=None, last_purchase_day=None, first_purchase_day_value=None)
         for day, lines in sorted(days.items()):
