@@ -61,7 +61,7 @@ class Kind(Section):
     arrivals: Share = Field(0.0, description="Users who sign up per day, as a share of the users of the first day.")
     orders: Mean = Field(description="Orders; each ends a session.")
     sessions: Mean = Field(description="Sessions without an order.")
-    spread: float = Field(0.5, gt=0, le=3, description="Coefficient of variation of personal rates (gamma).")
+    spread: float = Field(0.4, gt=0, le=3, description="Coefficient of variation of personal rates (gamma).")
     weekdays: tuple[float, ...] = Field(
         (1,) * WEEK, min_length=WEEK, max_length=WEEK, description="Weights of Monday … Sunday; only ratios count."
     )

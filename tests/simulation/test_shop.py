@@ -72,6 +72,15 @@ def test_the_configuration_is_valid_and_publishes_the_days_with_a_whole_window(t
     assert set(config.sources.tables()) == {"orders", "events", "reviews", "users"}
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_days_without_rows_have_files_with_all_columns(tmp_path: Path, form: str) -> None:
+    made(tmp_path / "shop", users=1, form=form)
+    for table, columns in (("orders", 10), ("events", 7), ("reviews", 4)):
+        for file in (tmp_path / "shop" / table).iterdir():
+            rows = pd.read_csv(file) if form == "csv" else pd.read_parquet(file)
+            assert rows.shape == (0, columns)
+
+
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="not empty; name a new folder with --out"):
