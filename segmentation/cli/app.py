@@ -29,6 +29,7 @@ CHECK = "Check it"
 
 # The order in which a newcomer needs them.
 ORDER = (
+    *("init", "check"),
     *("run", "backfill", "reconcile"),
     *("report", "segments", "migrations", "history", "decisions", "quality", "user", "features"),
     *("verify", "digest", "log"),
