@@ -16,9 +16,13 @@ from segmentation.config import Config
 from segmentation.dates import days_between, window
 from segmentation.errors import DataContractError
 from segmentation.sources import slices
+from segmentation.sources.listing import Looked, days_to_look_at
+from segmentation.sources.places import by_day
+from segmentation.sources.slices import FileIndex
 from segmentation.store.derivations import Derivations
 from segmentation.store.recipes import record_recipe
 from segmentation.store.store import open_store
+from segmentation.tables import USERS
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -95,17 +99,17 @@ def prepare(
     """
     store = open_store(config)
     state = record_recipe(config, store)
+    looked = Looked()
     with _Workers(workers) as pool:
-        parts = [(part, workers) for part in range(workers)]
-        for done, _ in enumerate(pool.map(_index_files, [(config, part) for part in parts])):
-            progress("reading files", done, len(parts))
-        progress("reading files", len(parts), len(parts))
-        _, refused = stages.read_days(config, days, set(days))
+        _look_at(pool, config, days, workers, looked, progress)
+        _, refused = stages.read_days(config, days, set(days), looked)
         # As a run of each day by itself: a day that is refused asks for no window.
-        wanted = set(days) - refused.keys()
+        wanted = set(days) - set(refused)
         for day in sorted(wanted):
             wanted.update(window(day, store.recipe_on(state, day).features.window_days))
         fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
+        if any(by_day(source) for source in config.sources.activity().values()):
+            _look_at(pool, config, sorted(set(fresh) - set(days)), workers, looked, progress)
         if order == "backward":
             fresh.reverse()
         elif order == "random":
@@ -113,28 +117,51 @@ def prepare(
         batches = [fresh[start : start + BATCH_DAYS] for start in range(0, len(fresh), BATCH_DAYS)]
         warnings: list[str] = []
         failures: list[DataContractError] = []
-        for done, result in enumerate(pool.map(_prepare_days, [(config, batch) for batch in batches])):
+        for done, result in enumerate(
+            pool.map(_prepare_days, [(config, batch, looked.for_days(batch)) for batch in batches])
+        ):
             progress("checking days", min(done * BATCH_DAYS, len(fresh)), len(fresh))
             warnings += result[0]
             failures += result[1]
         progress("checking days", len(fresh), len(fresh))
-        warnings += stages.read_days(config, days, set(days))[0]["warnings"]
+        warnings += stages.read_days(config, days, set(days), looked)[0]["warnings"]
         warnings += (f"skipped: {refused[day]}" for day in sorted(refused))
     return sorted(refused), sorted(warnings), min(failures, key=str, default=None)
 
 
-def _index_files(task: tuple[Config, tuple[int, int]]) -> None:
-    config, part = task
+def _look_at(
+    pool: "_Workers", config: Config, days: Sequence[date], workers: int, looked: Looked, progress: Progress
+) -> None:
+    """Index the sources' files, and what they have by day of these days and those to compare them with, side by side."""
     store = open_store(config)
     state = store.state()
-    latest, *others = [store.recipe(name) for name in state.recipes_in_force()]
-    for table in latest.columns:
-        slices.index(store.objects, config, table, latest, others, part=part)
+    latest = store.recipe(state.recipes_in_force()[0])
+    wanted = days_to_look_at(days, state)
+    tasks = [(config, wanted, (part, workers)) for part in range(workers)]
+    for done, found in enumerate(pool.map(_index_files, tasks)):
+        progress("reading files", done, len(tasks))
+        for table, files in found.items():
+            looked.add(table, latest, files, wanted)
+    progress("reading files", len(tasks), len(tasks))
 
 
-def _prepare_days(task: tuple[Config, list[date]]) -> tuple[list[str], list[DataContractError]]:
-    config, days = task
-    read, _ = stages.read_days(config, days, set())
+def _index_files(task: tuple[Config, set[date], tuple[int, int]]) -> dict[str, tuple[FileIndex, ...]]:
+    config, days, part = task
+    store = open_store(config)
+    latest, *others = [store.recipe(name) for name in store.state().recipes_in_force()]
+    sources = config.sources.tables()
+    return {
+        table: slices.index(
+            store.objects, config, table, latest, [other for other in others if table in other.columns], days, part
+        )
+        for table in latest.columns
+        if table != USERS or not by_day(sources[table])  # users by day are asked for when a day is accepted
+    }
+
+
+def _prepare_days(task: tuple[Config, list[date], Looked]) -> tuple[list[str], list[DataContractError]]:
+    config, days, looked = task
+    read, _ = stages.read_days(config, days, set(), looked)
     try:
         return stages.validate(config, read["read"])["warnings"], []
     except DataContractError as error:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from segmentation.config import Config, Recipe, Source
 from segmentation.features.engine import EPOCH
 from segmentation.sources import slices
 from segmentation.sources.completeness import waiting_for
+from segmentation.sources.places import by_day
 from segmentation.sources.slices import FileIndex
 from segmentation.store.objects import Objects
 from segmentation.store.state import State
@@ -17,22 +19,66 @@ from segmentation.tables import ACTIVITY, USERS
 WEEKS_COMPARED = 4
 
 
+class Looked:
+    """What sources were found to have, so that they need not be looked at again: for a table and a way of reading it the
+    files, and the days looked at (a source that has not its rows by day is looked at whole)."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, str], list[FileIndex]] = {}
+        self.days: dict[tuple[str, str], set[date]] = {}
+
+    def add(self, table: str, recipe: Recipe, files: Iterable[FileIndex], days: Iterable[date]) -> None:
+        key = (table, recipe.reading)
+        known = {(file.key, file.name): file for file in self.files.get(key, [])}
+        known.update({(file.key, file.name): file for file in files})
+        # Parts of the files were looked at side by side: equal content still counts once, by its first name.
+        named: dict[str, FileIndex] = {}
+        for (content, name), file in sorted(known.items(), key=lambda item: item[0][1]):
+            if content in named:
+                copies = {*named[content].copies, name, *file.copies} - {named[content].name}
+                named[content] = replace(named[content], copies=tuple(sorted(copies)))
+            else:
+                named[content] = file
+        self.files[key] = list(named.values())
+        self.days.setdefault(key, set()).update(days)
+
+    def for_days(self, days: Iterable[date]) -> "Looked":
+        """The part of it that a listing of these days needs, small enough to be handed to another process."""
+        wanted = {other for day in days for other in (day, *weekdays_before(day))}
+        part = Looked()
+        for key, files in self.files.items():
+            part.files[key] = [
+                replace(file, days={day: place for day, place in file.days.items() if day in wanted or day == EPOCH})
+                for file in files
+                if EPOCH in file.days or not wanted.isdisjoint(file.days)
+            ]
+            part.days[key] = self.days[key] & wanted
+        return part
+
+
 class Listing:
-    """The sources as they are when they are first looked at; every source is looked at once per way of reading it."""
+    """The sources as they are when they are first looked at; every source is looked at once per way of reading it.
+
+    looked: what is known of them already; what is found is added to it.
+    """
 
     def __init__(
-        self, config: Config, objects: Objects, state: State, recipes: Mapping[str, Recipe], days: Iterable[date]
+        self,
+        config: Config,
+        objects: Objects,
+        state: State,
+        recipes: Mapping[str, Recipe],
+        days: Iterable[date],
+        looked: Looked | None = None,
     ) -> None:
         self._config = config
         self._objects = objects
         self._state = state
         self._recipes = recipes  # those in force on some day, by hash, the latest first
         self._days = set(days)
-        # Days to compare with: what is accepted is known, the others are looked at.
-        self._looked = self._days | {
-            other for day in self._days for other in _weekdays_before(day) if other not in state.accepted
-        }
-        self._indexed: dict[tuple[str, str], tuple[FileIndex, ...]] = {}
+        self._wanted = days_to_look_at(self._days, state)
+        self._looked = Looked() if looked is None else looked
+        self._users: dict[tuple[str, date], tuple[FileIndex, ...]] = {}
 
     def tables(self, day: date, recipe: str) -> dict[str, Any]:
         """Each table's `files` (rows of the day by key), their `names`, and `weekday_rows`: its rows on the four same
@@ -45,8 +91,8 @@ class Listing:
             if table not in sources or (table == USERS and accepted and USERS in accepted.tables):
                 continue
             place = EPOCH if table == USERS else day
-            files = [file for file in self._files(table, wanted) if place in file.days]
-            before = (self._rows(table, wanted, other) for other in _weekdays_before(day)) if table != USERS else ()
+            files = [file for file in self._files(table, wanted, day) if place in file.days]
+            before = (self._rows(table, wanted, other) for other in weekdays_before(day)) if table != USERS else ()
             found[table] = {
                 "files": {file.key: slices.raw_rows([file], place) for file in files},
                 "names": {file.key: file.name for file in files},
@@ -62,7 +108,7 @@ class Listing:
         reasons: list[str] = []
         for table, source in self._config.sources.activity().items():
             if table in tables and source.complete.asked:
-                files = [file for file in self._files(table, wanted) if day in file.days]
+                files = [file for file in self._files(table, wanted, day) if day in file.days]
                 times = slices.read_day(self._objects, files, day)["at"]
                 usual = tables[table]["weekday_rows"]
                 reasons += waiting_for(source, table, self._config, day, times, usual)
@@ -70,7 +116,7 @@ class Listing:
 
     def warnings(self, asked: set[date]) -> list[str]:
         """What looks odd. `asked`: the days that are to be published."""
-        latest = {table: files for (table, _), files in self._indexed.items() if table in ACTIVITY}
+        latest = {table: files for (table, _), files in self._looked.files.items() if table in ACTIVITY}
         every = [file for files in latest.values() for file in files]
         return [
             *(warning for table, files in latest.items() for warning in self._late(table, files)),
@@ -83,18 +129,27 @@ class Listing:
         """Where rows are looked for, for a message."""
         return ", ".join(_place(source) for source in self._config.sources.activity().values())
 
-    def _files(self, table: str, recipe: Recipe) -> tuple[FileIndex, ...]:
-        key = (table, recipe.reading)
-        if key not in self._indexed:
-            others = [other for other in self._recipes.values() if table in other.columns]
-            self._indexed[key] = slices.index(self._objects, self._config, table, recipe, others, self._looked)
-        return self._indexed[key]
+    def _files(self, table: str, recipe: Recipe, day: date) -> Sequence[FileIndex]:
+        """The table's files; of users that come by day, those of the day."""
+        source, key = self._config.sources.tables()[table], (table, recipe.reading)
+        if table == USERS and by_day(source):
+            if (recipe.reading, day) not in self._users:
+                self._users[recipe.reading, day] = self._index(table, recipe, {day})
+            return self._users[recipe.reading, day]
+        missing = self._wanted - self._looked.days.get(key, set()) if by_day(source) else self._wanted
+        if key not in self._looked.files or (by_day(source) and missing):
+            self._looked.add(table, recipe, self._index(table, recipe, missing), self._wanted)
+        return self._looked.files[key]
+
+    def _index(self, table: str, recipe: Recipe, days: set[date]) -> tuple[FileIndex, ...]:
+        others = [other for other in self._recipes.values() if table in other.columns]
+        return slices.index(self._objects, self._config, table, recipe, others, days)
 
     def _rows(self, table: str, recipe: Recipe, day: date) -> int:
         """Raw rows of a day to compare with: as they are now, else as they were accepted."""
-        now = slices.raw_rows(self._files(table, recipe), day)
+        now = slices.raw_rows(self._files(table, recipe, day), day)
         accepted = self._state.accepted.get(day)
-        if now or day in self._looked or accepted is None or table not in accepted.tables:
+        if now or day in self._wanted or accepted is None or table not in accepted.tables:
             return now
         return sum(accepted.tables[table].files.values())
 
@@ -142,7 +197,13 @@ def _beyond(files: Iterable[FileIndex], asked: Iterable[date]) -> Iterator[str]:
         yield f"{which} no rows and neither has any later day; is the day over? The newest row is of {newest}"
 
 
-def _weekdays_before(day: date) -> list[date]:
+def days_to_look_at(days: Iterable[date], state: State) -> set[date]:
+    """The days, and those to compare them with: what is accepted of these is known, the others are looked at."""
+    days = set(days)
+    return days | {other for day in days for other in weekdays_before(day) if other not in state.accepted}
+
+
+def weekdays_before(day: date) -> list[date]:
     return [day - timedelta(weeks=weeks) for weeks in range(1, WEEKS_COMPARED + 1)]
 
 

@@ -43,6 +43,12 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
     ]
 
 
+def by_day(source: Source) -> bool:
+    """Whether the source has its rows by day, so that it is asked for days."""
+    patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
+    return bool(source.connection) or any(DATE in pattern for pattern in patterns)
+
+
 def _names(pattern: str, table: str, root: Path, days: Sequence[date]) -> Iterator[str]:
     if DATE in pattern:  # a day may have no file
         for day in days:
