@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ class Figures:
             "quarantined_share": self.quarantined / self.rows if self.rows else 0.0,
             "volume_ratio": self.rows / usual if len(self.weekday_rows) >= WEEKDAYS_NEEDED and usual else None,
             "unknown_event_share": self.unknown_events / self.accepted if self.accepted else 0.0,
-            "currencies": float(self.currencies),
+            "currencies": self.currencies,
         }
 
 
@@ -150,7 +151,9 @@ def _observed(rule: Rule, result: Mapping[str, Any], figures: Mapping[str, float
     if column in figures:
         return {column: round(figures[column] or 0.0, 6)}
     if rule.observed:
-        return {rule.observed: round(float(result["observed_value"]) / rule.scale, 6)}
+        value = result["observed_value"]
+        whole = isinstance(value, Integral) and rule.scale == 1
+        return {rule.observed: int(value) if whole else round(float(value) / rule.scale, 6)}
     # Of the others some count values, and some tell them.
     return {"rows": int(result.get("unexpected_count") or 0)} if rule.is_of_rows else {}
 

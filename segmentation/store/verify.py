@@ -247,5 +247,6 @@ def _sums(folder: Folder, store: Store, inputs: dict[str, Any]) -> Iterator[str]
     if None not in revenue and sum(revenue) != sum(cell["revenue"] for cell in cells):
         yield f"{folder.path}: the revenue of segments.parquet and migrations.parquet differs"
     days = window(folder.day, store.recipe(inputs["derivation"]["recipe"]).features.window_days)
-    if not set(inputs["cells"]) <= {day.isoformat() for day in days}:
+    named = {day for cells in inputs["cells"].values() for day in cells}
+    if not named <= {day.isoformat() for day in days}:
         yield f"{folder.path}/inputs.json names cells outside of the window"

@@ -94,7 +94,7 @@ def test_many_rows_in_quarantine_are_all_counted_and_some_are_kept(tmp_path: Pat
         (
             "orders",
             {"user_id": ["u"] * 3, "currency": ["GBP", "EUR", ""]},
-            "orders: the orders are in several currencies; convert them to one (currencies 2.0)",
+            "orders: the orders are in several currencies; convert them to one (currencies 2)",
         ),
         (
             "events",
