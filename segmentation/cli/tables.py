@@ -28,7 +28,14 @@ SHOWN = {
     "monetary": ("Spend", "per user"),
     "average_order_value": ("Order", "value"),
     "order_gap": ("Order gap", "days"),
+    "browse_recency": ("Browsed", "days ago"),
+    "sessions": ("Sessions", "per user"),
+    "views_per_session": ("Views", "per session"),
+    "carts": ("Carts", "per user"),
+    "purchases": ("Purchases", "per user"),
 }
+
+MEANS = 5  # as many of them as there is room for
 
 
 def _table(*columns: tuple[str, str], title: str = "") -> Table:
@@ -59,9 +66,12 @@ def report(console: Console, record: Record) -> None:
     console.print(record["path"], soft_wrap=True, markup=False)
 
 
-def segments(console: Console, rows: list[Record]) -> None:
-    """Largest first; revenue is the net amount in the window, the other figures are means over the segment's users."""
-    means = [name for name in SHOWN if rows and MEAN + name in rows[0]]
+def segments(console: Console, rows: list[Record], features: list[str]) -> None:
+    """Largest first; revenue is the net amount in the window, the other figures are means over the segment's users.
+
+    features: those that the segments are made of.
+    """
+    means = [name for name in SHOWN if rows and MEAN + name in rows[0]][:MEANS]
     table = _table(
         ("Segment", "left"),
         ("Event", "left"),
@@ -81,6 +91,7 @@ def segments(console: Console, rows: list[Record]) -> None:
         )
     console.print(table)
     console.print(f"{_count(sum(row['users'] for row in rows), 'user')} in {_count(len(rows), 'segment')}.")
+    console.print(f"[dim]Made of: {escape(', '.join(features))}.[/]")
 
 
 def migrations(console: Console, record: Record) -> None:
@@ -253,11 +264,20 @@ def user(console: Console, record: Record) -> None:
 
 
 def features(console: Console, rows: list[Record]) -> None:
-    table = _table(("Feature", "left"), ("Unit", "left"), ("Formula", "left"), ("Window", "left"), ("Needs", "left"))
+    headings = ("Feature", "Unit", "Formula", "Window", "Needs", "Auto")
+    table = _table(*((heading, "left") for heading in headings))
     for row in rows:
-        values: list[Any] = [row["name"], row["unit"], row["formula"], row["window"], ", ".join(row["needs"])]
+        values: list[Any] = [
+            row["name"],
+            row["unit"],
+            row["formula"],
+            row["window"],
+            ", ".join(row["needs"]),
+            row["auto"],
+        ]
         table.add_row(*map(escape, values))
     console.print(table)
+    console.print('[dim]Auto: \\[clustering] features = "auto" takes it, of a shop that has these rows.[/]')
 
 
 def verify(console: Console, record: Record) -> None:

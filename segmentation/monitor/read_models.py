@@ -24,7 +24,7 @@ from segmentation.store.store import Store
 from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
-    from segmentation.features.catalogue import Feature
+    from segmentation.features.parts import Feature
 
 Record = dict[str, Any]
 
@@ -105,6 +105,12 @@ def _segments(store: Store, published: Published) -> list[Record]:
     first = ("segment_id", "name", "event", "parents", "users", "share", "revenue")
     rows.sort(key=lambda row: (-row["users"], row["segment_id"]))
     return [{**{name: row[name] for name in first}, **row} for row in rows]
+
+
+def model_features(store: Store, day: date) -> list[str]:
+    """The features that the day's segments are made of. Raises SegmentationError if the day is not published."""
+    published = published_on(store.state(), day)
+    return list(store.json(f"{published.folder}/model.json")["features"])
 
 
 def migrations(store: Store, first: date, last: date) -> Record:
@@ -262,7 +268,10 @@ def _spelt_alike(ids: pa.Array) -> pa.Array:
 
 
 def features() -> list[Record]:
-    """The catalogue of features: name, unit, window, formula, needs (canonical columns of the accepted rows)."""
+    """The catalogue of features: name, unit, window, formula, needs (canonical columns of the accepted rows, with their
+    table), auto (with which tables [clustering] features = "auto" takes it; "" if never)."""
+    from segmentation.features.catalogue import AUTO
+
     return [
         {
             "name": feature.name,
@@ -270,6 +279,7 @@ def features() -> list[Record]:
             "window": feature.window,
             "formula": feature.formula,
             "needs": sorted(feature.needs),
+            "auto": AUTO.get(feature.name, ""),
         }
         for feature in _catalogue().values()
     ]
@@ -335,7 +345,7 @@ def profile(store: Store, day: date) -> list[Record]:
     everyone = _features(store, published)
     catalogue = _catalogue()
     known = list(catalogue)
-    in_model = store.json(f"{published.folder}/model.json")["features"]
+    in_model = model_features(store, day)
     names = [name.removeprefix(MEAN) for name in rows[0] if name.startswith(MEAN)] if rows else []
     names.sort(key=lambda name: known.index(name) if name in known else len(known))
     return [
