@@ -1,11 +1,12 @@
 """The commands to start with: init and check."""
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segmentation.cli.app import Json, app, show
+from segmentation.cli.app import Json, app, day_option, show
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,3 +103,56 @@ def _written(console: "Console", result: dict[str, Any]) -> None:
 
 def _pair(ours: str, theirs: str) -> str:
     return ours if ours == theirs else f"{ours} = {theirs}"
+
+
+@app.command(rich_help_panel=START)
+def check(
+    context: typer.Context,
+    day: Annotated[
+        date | None, day_option("--date", "The day whose rows are tried, YYYY-MM-DD; without it the newest one found.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Try the configuration, the sources, the store and one day's contract, and explain every fault. Writes nothing.
+
+    Exit code 2 if the configuration is at fault, 1 if the data, a source or the store is, 0 if all is well.
+    """
+    from segmentation.checking import check as try_all
+
+    report = try_all(Path(context.obj), day)
+    result = {
+        "ok": report.exit_code == 0,
+        "date": report.day.isoformat() if report.day else None,
+        "checks": [
+            {"check": line.check, "status": line.status, "message": line.message, "of_configuration": line.of_config}
+            for line in report.lines
+        ],
+    }
+    show(result, as_json, _checked)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+MARKS = {"ok": "[green]✓[/]", "warning": "[bold yellow]![/]", "fault": "[bold red]✗[/]", "skipped": "[dim]–[/]"}
+
+
+def _checked(console: "Console", result: dict[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    shown = ""
+    for line in result["checks"]:
+        name = line["check"] if line["check"] != shown else ""
+        shown = line["check"]
+        table.add_row(MARKS[line["status"]], escape(name), escape(line["message"]))
+    console.print(table)
+    counts = {status: sum(line["status"] == status for line in result["checks"]) for status in MARKS}
+    if counts["fault"]:
+        console.print(f"[bold red]{counts['fault']} at fault[/], {counts['warning']} to look at.")
+    else:
+        more = f", {counts['warning']} to look at" if counts["warning"] else ""
+        console.print(f"All is well{more}.")

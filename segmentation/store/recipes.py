@@ -25,13 +25,13 @@ def record_recipe(config: Config, store: Store) -> State:
         if in_force == recipe.hash:
             return None
         if in_force and from_date:
-            _refuse(recipe, store.recipe(in_force))
+            refuse_new_model(recipe, store.recipe(in_force))
         return {"kind": "recipe", "hash": recipe.hash, "from_date": from_date.isoformat() if from_date else None}
 
     return store.log.append(decide)
 
 
-def _refuse(recipe: Recipe, in_force: Recipe) -> None:
+def refuse_new_model(recipe: Recipe, in_force: Recipe) -> None:
     if recipe.timezone != in_force.timezone:
         raise ConfigError(
             f"[project] timezone = {recipe.timezone!r}: the history was cut into days in {in_force.timezone!r}, and a day "
