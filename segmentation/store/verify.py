@@ -19,7 +19,7 @@ from segmentation.store.quarantine import read_csv
 from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, Folder
 from segmentation.store.state import AcceptedTable, Published, State
 from segmentation.store.store import Store
-from segmentation.tables import ACTIVITY
+from segmentation.tables import ACTIVITY, REVIEWS
 
 SEALED = ("log/", "checkpoints/", "first_seen/", "raw/")
 NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "raw/reads/")
@@ -146,7 +146,8 @@ def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
         if name not in ACTIVITY:
             continue
         cells = _table(store, table.cells) if table.cells else None
-        if cells is None or pc.sum(cells["lines"]).as_py() != rows.num_rows:
+        counted = "reviews" if name == REVIEWS else "lines"
+        if cells is None or pc.sum(cells[counted]).as_py() != rows.num_rows:
             yield f"{name} of {day}: the cells do not count the accepted rows"
 
 
