@@ -19,7 +19,7 @@ from segmentation.store.quarantine import read_csv
 from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, Folder
 from segmentation.store.state import AcceptedTable, Published, State
 from segmentation.store.store import Store
-from segmentation.tables import ACTIVITY, REVIEWS
+from segmentation.tables import ACTIVITY, ORDERS
 
 SEALED = ("log/", "checkpoints/", "first_seen/", "raw/")
 NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "raw/reads/")
@@ -146,7 +146,7 @@ def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
         if name not in ACTIVITY:
             continue
         cells = _table(store, table.cells) if table.cells else None
-        counted = "reviews" if name == REVIEWS else "lines"
+        counted = "lines" if name == ORDERS else name
         if cells is None or pc.sum(cells[counted]).as_py() != rows.num_rows:
             yield f"{name} of {day}: the cells do not count the accepted rows"
 
