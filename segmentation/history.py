@@ -132,12 +132,21 @@ def prepare(
 def _look_at(
     pool: "_Workers", config: Config, days: Sequence[date], workers: int, looked: Looked, progress: Progress
 ) -> None:
-    """Index the sources' files, and what they have by day of these days and those to compare them with, side by side."""
+    """Index the sources' files, and what those by day have of the days and of those to compare with, side by side; all but
+    what was looked at already."""
     store = open_store(config)
     state = store.state()
     latest = store.recipe(state.recipes_in_force()[0])
-    wanted = days_to_look_at(days, state)
-    tasks = [(config, wanted, (part, workers)) for part in range(workers)]
+    known: set[date] = set().union(*looked.days.values())
+    wanted = days_to_look_at(days, state) - known
+    tables = [
+        table
+        for table, source in config.sources.tables().items()
+        if table in latest.columns
+        # Users by day are asked for when a day is accepted.
+        and (table != USERS if by_day(source) else (table, latest.reading) not in looked.files)
+    ]
+    tasks = [(config, tables, wanted, (part, workers)) for part in range(workers)]
     for done, found in enumerate(pool.map(_index_files, tasks)):
         progress("reading files", done, len(tasks))
         for table, files in found.items():
@@ -145,17 +154,15 @@ def _look_at(
     progress("reading files", len(tasks), len(tasks))
 
 
-def _index_files(task: tuple[Config, set[date], tuple[int, int]]) -> dict[str, tuple[FileIndex, ...]]:
-    config, days, part = task
+def _index_files(task: tuple[Config, list[str], set[date], tuple[int, int]]) -> dict[str, tuple[FileIndex, ...]]:
+    config, tables, days, part = task
     store = open_store(config)
     latest, *others = [store.recipe(name) for name in store.state().recipes_in_force()]
-    sources = config.sources.tables()
     return {
         table: slices.index(
             store.objects, config, table, latest, [other for other in others if table in other.columns], days, part
         )
-        for table in latest.columns
-        if table != USERS or not by_day(sources[table])  # users by day are asked for when a day is accepted
+        for table in tables
     }
 
 

@@ -69,8 +69,9 @@ def waiting_for(config: Config, day: date) -> str:
     return listing.not_yet(day, recipe, listing.tables(day, recipe))
 
 
-def _listing(config: Config, store: Store, state: State, days: Iterable[date]) -> Listing:
-    return Listing(config, store.objects, state, {name: store.recipe(name) for name in state.recipes_in_force()}, days)
+def _listing(config: Config, store: Store, state: State, days: Iterable[date], looked: Looked | None = None) -> Listing:
+    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
+    return Listing(config, store.objects, state, recipes, days, looked)
 
 
 def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
@@ -104,12 +105,12 @@ def read_days(
 
     Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings; and, of these
     days, why one must not be published: it has no rows and must have some, or is not complete. A day that was accepted with
-    rows keeps them.
+    rows keeps them. looked: what is known of the sources already, which are not looked at again for it.
     """
     store = open_store(config)
     state = store.state()
     days = list(days)
-    listing = _listing(config, store, state, days)
+    listing = _listing(config, store, state, days, looked)
     reads = {}
     rows = 0
     refused: dict[date, SegmentationError] = {}
