@@ -13,6 +13,7 @@ from segmentation.tables import EVENTS, ORDERS, TABLES, USERS
 
 DEEPEST = 2  # samples on the way
 UNIQUE = 0.99
+KEY_ENDINGS = ("id", "no", "nr", "key", "number", "code", "编号", "号")
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _ways(
             for number, other in enumerate(glimpses):
                 if number in reached or not _readable(other):
                     continue
-                key = _key(glimpses[at], other)
+                key = _key(columns[at], columns[number])
                 if key:
                     reached.add(number)
                     longer = (*way, Link(other, key, 0))
@@ -171,10 +172,16 @@ def _ways(
         front = ahead
 
 
-def _key(one: Glimpse, other: Glimpse) -> str | None:
-    """A column of both that tells the rows of the other apart."""
-    for name, values in other.values.items():
-        there = [value for value in values if value is not None]
-        if name in one.values and len(there) == len(values) and len(set(there)) >= UNIQUE * max(len(there), 1):
-            return name
+def _key(ones: Sequence[Column], others: Sequence[Column]) -> str | None:
+    """A column of ids of both that tells the rows of the other apart."""
+    names = {column.name for column in ones if column.is_id}
+    for column in others:
+        whole = column.filled == len(column.values) and column.distinct >= UNIQUE * column.filled
+        if column.name in names and column.is_id and whole and _names_something(column.name):
+            return column.name
     return None
+
+
+def _names_something(name: str) -> bool:
+    usual = {*USER, *NAMES[ORDERS]["order_id"], *NAMES[ORDERS]["item_id"]}
+    return plain(name) in usual or plain(name).endswith(KEY_ENDINGS)

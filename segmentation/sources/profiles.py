@@ -23,7 +23,7 @@ DOT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?\d+(,\d+)?")
 WHOLE = re.compile(r"[-+]?\d+([.,]0+)?")
 THOUSANDS = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")
-WRITTEN = re.compile(r"(?=(?:\D*\d){3}).*(\d[-/.: ]\d|[A-Za-z]{3,}).*|\d{8}|\d{14}")  # could be a time
+WRITTEN = re.compile(r"(?=(?:\D*\d){3}).*(\d[-/.: 年]\d|[A-Za-z]{3,}).*|\d{8}|\d{14}")  # could be a time
 # Plausible years. What is one in two units at once is none.
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 EPOCHS = (631_152_000, 4_102_444_800)  # these years, in seconds since 1970
