@@ -20,7 +20,6 @@ from segmentation.sources.listing import Looked, days_to_look_at
 from segmentation.sources.places import by_day
 from segmentation.sources.slices import FileIndex
 from segmentation.store.derivations import Derivations
-from segmentation.store.recipes import record_recipe
 from segmentation.store.store import open_store
 from segmentation.tables import USERS
 
@@ -98,7 +97,7 @@ def prepare(
     Returns the days that must not be published, the warnings, and the first failure of the data.
     """
     store = open_store(config)
-    state = record_recipe(config, store)
+    state = stages.recorded(config, store)
     looked = Looked()
     with _Workers(workers) as pool:
         _look_at(pool, config, days, workers, looked, progress)

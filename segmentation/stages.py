@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 from segmentation.adjustment import policy
 from segmentation.clustering.model import Fit, Model
 from segmentation.config import Config, Recipe
+from segmentation.contracts import expectations
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
+from segmentation.contracts.sign_ups import with_sign_ups
 from segmentation.dates import window
 from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError, SegmentationError
 from segmentation.features.catalogue import model_features, values
@@ -50,7 +52,7 @@ def extract(config: Config, day: date) -> dict[str, Any]:
     """
     check_day(config, day)
     store = open_store(config)
-    state = record_recipe(config, store)
+    state = recorded(config, store)
     recipe = store.recipe_on(state, day)
     wanted = days_to_read(config, state, window(day, recipe.features.window_days), day)
     read, refused = read_days(config, wanted, by_date={day})
@@ -59,11 +61,20 @@ def extract(config: Config, day: date) -> dict[str, Any]:
     return {"date": day.isoformat(), **read}
 
 
+def recorded(config: Config, store: Store) -> State:
+    """The state, with the configuration's recipe in force from the day after the latest published one.
+
+    Raises ConfigError for a recipe that is wrong, or that the history cannot go on with.
+    """
+    expectations.check(config.recipe())
+    return record_recipe(config, store)
+
+
 def waiting_for(config: Config, day: date) -> str:
     """What the day still lacks to be complete, by its sources' [complete] sections: "" if nothing."""
     check_day(config, day)
     store = open_store(config)
-    state = record_recipe(config, store)
+    state = recorded(config, store)
     recipe = str(state.recipe_on(day))
     listing = _listing(config, store, state, [day])
     return listing.not_yet(day, recipe, listing.tables(day, recipe))
@@ -180,7 +191,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
                     lowest, highest = recipe.options[REVIEWS]["rating"]
                     ratings[day] = (lowest, highest)
         outdated: list[date] = []
-        for day, accepted in with_cells(store.objects, checked, ratings).items():
+        for day, accepted in with_sign_ups(store.objects, with_cells(store.objects, checked, ratings)).items():
             outcome = commits.accept(store, day, accepted, days[day.isoformat()]["instead_of"])
             if outcome == "outdated":
                 outdated.append(day)

@@ -12,6 +12,7 @@ from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, Finding, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
+from segmentation.features.engine import in_order
 from segmentation.features.parts import FIVE_STARS, Scale
 from segmentation.store import quarantine
 from segmentation.store.content import hash_table
@@ -40,7 +41,7 @@ def check_rows(
     Raises ConfigError when one of the recipe's own expectations is wrong, or about a column that the rows have not.
     """
     parts = split(raw, recipe, table)
-    rows = parts.accepted.sort_by([(name, "ascending") for name in parts.accepted.column_names])
+    rows = in_order(parts.accepted)
     verdict = gate(rows, Figures.of(parts, listed["weekday_rows"]), validation, table, recipe)
     if verdict.critical:
         return None, f"{table}: " + ", ".join(_said(finding) for finding in verdict.critical)
@@ -50,7 +51,7 @@ def check_rows(
     quarantined, kept = quarantine.put(objects, f"quarantine/{place}", parts.quarantined)
     return (
         AcceptedTable(
-            partition=hash_table(rows, sorted(rows.column_names)) if some else "",
+            partition=hash_table(rows, None) if some else "",
             users=hash_table(pa.table({"user_id": rows["user_id"].unique()}), ["user_id"]) if some else "",
             files=dict(listed["files"]),
             rows=rows.num_rows,

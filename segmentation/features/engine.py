@@ -89,6 +89,14 @@ def scan_days(
     return relation
 
 
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows sorted by all columns, the first first, nulls last. (Arrow takes twice as long for several texts.)"""
+    with connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("rows", table)
+        return connection.sql("FROM rows ORDER BY ALL NULLS LAST").to_arrow_table().cast(table.schema).combine_chunks()
+
+
 def collect(frame: "nw.LazyFrame[Any]", schema: pa.Schema) -> pa.Table:
     """The lazy frame's rows, with the schema's columns in its order and types.
 

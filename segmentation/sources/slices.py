@@ -3,7 +3,7 @@
     raw/<table>/<key>.json             the index: sealed, names the two below, written last
     raw/<table>/hashed/<key>.json      the hash of a large file in one state of its inode: it is not hashed again
     raw/<table>/<hash>.parquet         one row group per day, in the order of the days; rows in the order of the file
-    quarantine/<table>/<hash>.parquet  records without a day: malformed lines, missing or unreadable times
+    quarantine/<table>/<hash>.csv      records without a day: malformed lines, missing or unreadable times
 
 The key is a hash of the file's bytes and of everything else that decides how it is read: mapping, options, time zone.
 """
@@ -26,6 +26,7 @@ from segmentation.errors import DataContractError, StoreError
 from segmentation.sources.places import find
 from segmentation.sources.reading import Read, read
 from segmentation.sources.source_file import DATABASE, SourceFile
+from segmentation.store import quarantine
 from segmentation.store.content import HASH_CHARACTERS, hash_bytes, hash_json, seal, unseal
 from segmentation.store.objects import Objects
 
@@ -111,7 +112,7 @@ def _kept(objects: Objects, file: SourceFile, sha256: str | None, found: Read, r
     raw = f"raw/{table}/{hash_bytes(found.raw)}.parquet" if found.days else None
     if raw:
         objects.put(raw, found.raw)
-    undated = objects.put_table(f"quarantine/{table}", found.undated) if found.undated.num_rows else None
+    undated, _ = quarantine.put(objects, f"quarantine/{table}", found.undated)
     # The rows of a database have no bytes of a file: their content is what was read.
     key = _key(file, sha256 or hash_json([file.day.isoformat() if file.day else None, raw, undated]), recipe, table)
     document = {

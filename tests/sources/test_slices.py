@@ -21,6 +21,7 @@ from segmentation.features.engine import THREADS
 from segmentation.sources import reading, slices
 from segmentation.sources.files import BROKEN_QUOTES, TOO_FEW
 from segmentation.sources.slices import FileIndex, raw_rows, read_day
+from segmentation.store import quarantine
 from segmentation.store.objects import Objects
 
 # Naive times are what the tests are about.
@@ -52,7 +53,7 @@ def times(objects: Objects, root: Path, texts: list[str], zone: str = "UTC") -> 
 
 
 def undated(objects: Objects, file: FileIndex) -> list[dict[str, Any]]:
-    return list(objects.table(str(file.quarantine)).to_pylist())
+    return list(quarantine.read_csv(objects.get(str(file.quarantine))).to_pylist())
 
 
 # Days
