@@ -85,21 +85,18 @@ An event of the asset `user_segments` with `date`, `snapshot_id`, `users`, `segm
 `config`. `outcome` is `published`, `current` (nothing had changed) or `superseded` (another run had published what is
 asked for now)."""
 
-import logging
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
-from wiring import RETRIES, SEGMENTS, config_param, connect, projects
+from wiring import RETRIES, SEGMENTS, complete, config_param, connect, projects
 
 from segmentation.config import load
 from segmentation.dates import parse_day, resolve_snapshot_date
 from segmentation.errors import ConfigError
 
 POKE_SECONDS = 300
-
-log = logging.getLogger(__name__)
 
 
 def daily(dag_id: str, path: str) -> None:
@@ -162,18 +159,8 @@ def day_of(config, params, dag_run):
 
 @task.sensor(mode="reschedule", poke_interval=POKE_SECONDS)
 def wait_until_complete(params=None, dag_run=None):
-    from segmentation import stages
-
     config = opened(params)
-    day = day_of(config, params, dag_run)
-    waiting = stages.waiting_for(config, day)
-    if not waiting:
-        return True
-    deadline = config.deadline(day)
-    if datetime.now(UTC) >= deadline:
-        raise AirflowFailException(f"{day} was not complete by {deadline:%Y-%m-%d %H:%M %Z}, the deadline: {waiting}")
-    log.info("%s is not complete yet: %s; asked again until %s", day, waiting, deadline)
-    return False
+    return complete(config, day_of(config, params, dag_run))
 
 
 @task

@@ -4,14 +4,18 @@ Nothing here or beside it may import what takes seconds (Great Expectations, sci
 again and again. The stages are imported inside the tasks.
 """
 
+import logging
 import os
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowFailException
 
 from segmentation.config import Config, connection_variable
 from segmentation.errors import ConfigError, DataContractError, NotYetError, SourceError, StoreError
+
+log = logging.getLogger(__name__)
 
 DAILY = "user_segmentation"
 SEGMENTS = Asset("user_segments")
@@ -70,3 +74,20 @@ def connect(config: Config) -> None:
     for source in config.sources.tables().values():
         if source.connection and not os.environ.get(variable := connection_variable(source.connection)):
             os.environ[variable] = BaseHook.get_connection(source.connection).get_uri()
+
+
+def complete(config: Config, day: date) -> bool:
+    """Whether all rows of the day have come. The log says what is still to come.
+
+    Raises AirflowFailException when they have not by the deadline of the configuration.
+    """
+    from segmentation import stages
+
+    waiting = stages.waiting_for(config, day)
+    if not waiting:
+        return True
+    deadline = config.deadline(day)
+    if datetime.now(UTC) >= deadline:
+        raise AirflowFailException(f"{day} was not complete by {deadline:%Y-%m-%d %H:%M %Z}, the deadline: {waiting}")
+    log.info("%s is not complete yet: %s; asked again until %s", day, waiting, deadline)
+    return False
