@@ -4,6 +4,7 @@ Files are looked at in part, the newest first. Nothing is written but copies of 
 """
 
 import gzip
+import hashlib
 import os
 import re
 import statistics
@@ -128,11 +129,12 @@ def _configuration(config: Config, path: Path, day: date | None) -> Iterator[Lin
     yield from faults
     if not faults:
         tables = ", ".join(config.sources.tables())
-        span = f"{config.project.start or '…'} to {config.project.end or '…'}"
+        start, end = config.project.start, config.project.end
+        span = f", from {start or 'the beginning'} to {end or 'the present'}" if start or end else ""
         yield Line(
             "configuration",
             OK,
-            f"{path}: {tables}; days end at midnight in {config.project.timezone}, {span}; windows of "
+            f"{path}: {tables}; days end at midnight in {config.project.timezone}{span}; windows of "
             f"{config.features.window_days} days",
         )
 
@@ -147,7 +149,8 @@ class _Look:
     files: int = 0
     reads: list[tuple[SourceFile, Read]] = field(default_factory=list)
     whole: bool = True
-    errors: list[Exception] = field(default_factory=list)
+    errors: list[tuple[str, Exception]] = field(default_factory=list)  # the file's name first
+    copies: list[tuple[str, str]] = field(default_factory=list)  # a file, and the one that it has the bytes of
     unasked: str = ""
 
     def rows(self, day: date) -> int:
@@ -179,23 +182,29 @@ def _look(config: Config, recipe: Recipe, table: str, asked: Sequence[date], scr
     try:
         files = find(source, table, config, _days_to_find(source, config, asked))
     except (SegmentationError, OSError) as error:
-        look.errors.append(error)
+        look.errors.append(("", error))
         return look
     look.files = len(files)
     room = LOOK_BYTES
     chosen = sorted(files, key=lambda file: _nearness(file, asked), reverse=True)[:LOOK_FILES]
+    contents: dict[str, str] = {}
     for number, file in enumerate(chosen):
         try:
             part, taken, whole = _within(file, room, scratch / f"{table}{number}")
+            content = _content(file) if whole else file.name
+            if content in contents:  # as in a run, equal content counts once
+                look.copies.append((file.name, contents[content]))
+                continue
+            contents[content] = file.name
             look.reads.append((file, read(part, recipe, table)))
         except (SegmentationError, OSError) as error:
-            look.errors.append(error)
+            look.errors.append((file.name, error))
             continue
         room -= taken
         look.whole &= whole
         if room <= 0:
             break
-    look.whole &= len(look.reads) + len(look.errors) == len(files)
+    look.whole &= len(look.reads) + len(look.errors) + len(look.copies) == len(files)
     return look
 
 
@@ -254,6 +263,13 @@ def _within(file: SourceFile, room: int, place: Path) -> tuple[SourceFile, int, 
     return replace(file, paths=(copy,)), len(data), False
 
 
+def _content(file: SourceFile) -> str:
+    if file.kind not in (CSV, JSON_LINES, PARQUET):
+        return file.name
+    with file.paths[0].open("rb") as binary:
+        return hashlib.file_digest(binary, "sha256").hexdigest()
+
+
 def _newest(config: Config, looks: Mapping[str, _Look]) -> date | None:
     """The newest day of orders and events that is not nearly empty, among those that are to be published."""
     counts: Counter[date] = Counter()
@@ -273,10 +289,7 @@ def _source(name: str, look: _Look, recipe: Recipe) -> Iterator[Line]:
     if look.unasked:
         yield Line(name, SKIPPED, look.unasked)
         return
-    for error in look.errors[:FAULTS_SHOWN]:
-        yield from _faults(name, error)
-    if len(look.errors) > FAULTS_SHOWN:
-        yield Line(name, FAULT, f"and {len(look.errors) - FAULTS_SHOWN} more files that cannot be read")
+    yield from _unreadable(name, look)
     undated = Counter[str]()
     examples: dict[str, tuple[str, Mapping[str, Any]]] = {}
     rows = 0
@@ -299,10 +312,27 @@ def _source(name: str, look: _Look, recipe: Recipe) -> Iterator[Line]:
         yield Line(name, WARNING, f"{look.files} files, and none of those looked at has a row")
     elif not look.errors:
         yield Line(name, WARNING, "no file for the days looked for")
+    for copy, original in look.copies:
+        yield Line(
+            name, WARNING, f"{copy} has the same bytes as {original}, they count once: remove the one that is a copy"
+        )
     for reason, count in undated.most_common():
         file_name, row = examples[reason]
         status = FAULT if count == rows else WARNING
         yield Line(name, status, _rows_said(table, reason, count, rows, file_name, row, recipe))
+
+
+def _unreadable(name: str, look: _Look) -> Iterator[Line]:
+    """Why files could not be read: what is wrong with many in the same way is told of the first one."""
+    same: dict[str, list[Exception]] = {}
+    for file, error in look.errors:
+        same.setdefault(str(error).replace(file, "") if file else str(error), []).append(error)
+    for errors in list(same.values())[:FAULTS_SHOWN]:
+        for line in _faults(name, errors[0]):
+            more = f" (and {len(errors) - 1} more files like it)" if len(errors) > 1 else ""
+            yield replace(line, message=line.message + more)
+    if left := sum(map(len, list(same.values())[FAULTS_SHOWN:])):
+        yield Line(name, FAULT, f"{left} more files cannot be read for other reasons")
 
 
 def _rows_said(
@@ -316,8 +346,8 @@ def _rows_said(
     # Ids and texts may be personal; times, numbers and flags tell what is wrong with them.
     shown = f", found {str(value)[:VALUE_SHOWN]!r}" if value and known.get(column, Kind.TEXT) != Kind.TEXT else ""
     of = f" (column {theirs!r})" if column in known and theirs != column else ""
-    more = f"; {count:,} of {rows:,} rows" if count > 1 else ""
-    return f"{file} row {row['row']}: {reason}{of}{shown}{more} go into quarantine. {_advice(table, reason, column)}"
+    much = f"{count:,} of {rows:,} rows go" if count > 1 else "this row goes"
+    return f"{file} row {row['row']}: {reason}{of}{shown}; {much} into quarantine. {_advice(table, reason, column)}"
 
 
 def _advice(table: str, reason: str, column: str) -> str:
@@ -331,7 +361,7 @@ def _advice(table: str, reason: str, column: str) -> str:
     if "clocks skipped" in reason:
         return "Check [project] timezone, or write times with their offset"
     if "is missing" in reason:
-        return f"If it is many, set {columns} {column} to the right column"
+        return f"If they are many, set {columns} {column} to the right column"
     if "is not a number" in reason:
         return f"Set {options} decimal, or take out of the column what is no number (thousands are not separated)"
     if "is not a flag" in reason:

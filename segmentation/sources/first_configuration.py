@@ -347,6 +347,8 @@ def _columns(each: Planned) -> Iterator[str]:
         others = guess.others.get(name, [])[:3]
         if others:
             yield "#   or: " + ", ".join(_quoted(other.name) for other in others)
+    for name in sorted(guess.unsure.keys() - each.names.keys() - {"table"}):
+        yield f"#   unsure: {name}: {_one_line(guess.unsure[name])}"
     unused = [column.name for column in guess.unused]
     if unused:
         more = f" and {len(unused) - LONGEST_LIST} more" if len(unused) > LONGEST_LIST else ""

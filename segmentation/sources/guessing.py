@@ -16,15 +16,18 @@ from segmentation.sources.spellings import (
     NUMBERED_TYPES,
     OTHER_TIMES,
     PERSONAL,
+    USER,
     plain,
     words,
 )
 from segmentation.tables import EVENTS, ORDERS, OURS, REVIEWS, TABLES, USERS, Kind
 
 EXACT, PARTLY = 100.0, 40.0
+CLOSE = 1.0  # scores of two tables
 RANK = 0.5  # what each place further down in the list of usual names costs
 ENDING = 3  # letters of a usual name that a longer name must end with
 FLAGS = {*("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0", "1.0", "0.0")}
+FULLER = 0.05  # of the rows: a column that has a value in so many more is taken
 MANY = 200  # rows, to tell whether users come back
 MOST_TYPES = 60  # different types of event
 MOST_ATTRIBUTES, MOST_CATEGORIES = 12, 50
@@ -93,7 +96,7 @@ class Guess:
         column = self.columns.get("event_type")
         if self.table != EVENTS or column is None:
             return {}
-        if plain(column.name) in NUMBERED_NAMES and column.counts.keys() <= NUMBERED_TYPES.keys():
+        if _is_numbered(column):
             return {value: NUMBERED_TYPES[value] for value, _ in column.counts.most_common()}
         return {value: EVENT_TYPES.get(plain(value)) for value, _ in column.counts.most_common(MOST_TYPES)}
 
@@ -123,7 +126,11 @@ def guess(glimpse: Glimpse, columns: Sequence[Column]) -> list[Guess]:
     """
     hints = _hinted(glimpse.paths[0])
     found = [_as(table, columns, glimpse, hints) for table in TABLES]
-    return sorted((each for each in found if each.score > 0), key=lambda each: (bool(each.lacking), -each.score))
+    likely = sorted((each for each in found if each.score > 0), key=lambda each: (bool(each.lacking), -each.score))
+    whole = [each for each in likely if not each.lacking]
+    if len(whole) > 1 and whole[0].score - whole[1].score < CLOSE:
+        whole[0].unsure["table"] = f"it could be {whole[1].table} as well"
+    return likely
 
 
 def needed(guesses: Iterable[Guess], glimpse: Glimpse, columns: Iterable[Column]) -> DataContractError:
@@ -158,8 +165,10 @@ def _as(table: str, columns: Sequence[Column], glimpse: Glimpse, hints: set[str]
     time = TABLES[table].TIME
     if table == ORDERS:
         score += 0.5 + 2 * bool(exact & {"order_id", "quantity", "unit_price", "amount"})
-        _one_price(chosen, exact, unsure)
+        _one_price(columns, chosen, exact, unsure)
     elif table == EVENTS and "event_type" in chosen:
+        if _is_numbered(chosen["event_type"]):
+            unsure["event_type"] = "numbers, taken as in Tianchi's data: 1 view, 2 favourite, 3 cart, 4 purchase"
         score += 1 * ("event_type" in exact) + 3 * (known_share(chosen["event_type"], EVENT_TYPES) >= 0.5)
     elif table == REVIEWS and "rating" in chosen:
         score += 3 * ("rating" in exact) + 1 * ("text" in exact) + 0.5 * (table in hints)
@@ -175,6 +184,10 @@ def _as(table: str, columns: Sequence[Column], glimpse: Glimpse, hints: set[str]
     used = {column.place for column in chosen.values()}
     unused = [column for column in columns if column.place not in used]
     return Guess(table, glimpse, chosen, others, unsure, score, unused)
+
+
+def _is_numbered(column: Column) -> bool:
+    return plain(column.name) in NUMBERED_NAMES and column.counts.keys() <= NUMBERED_TYPES.keys()
 
 
 def _by_name(table: str, columns: Sequence[Column]) -> tuple[dict[str, Column], dict[str, list[Column]]]:
@@ -238,7 +251,7 @@ def _can_be(canonical: str, kind: Kind, column: Column) -> bool:
         return all(len(value) == 3 and value.isalpha() for value in column.counts)
     if canonical == "text":
         return not column.is_number and not column.is_time
-    return column.is_id
+    return column.is_id or (canonical == "user_id" and plain(column.name) in USER and not column.is_time)
 
 
 def _by_value(
@@ -277,12 +290,11 @@ def _by_value(
             unsure["rating"] = "by its values"
     if "user_id" not in chosen or not header:
         _ids(table, free, chosen, others, unsure, header, chosen.get(time or ""))
-    if not header and table == ORDERS:
-        numbers = [column for column in free() if column.is_number and not column.forms]
-        fractions = [column for column in numbers if not column.is_whole]
-        if fractions:
+    if table == ORDERS and not chosen.keys() & {"amount", "unit_price", "quantity"}:
+        fractions = [column for column in free() if column.is_number and not column.forms and not column.is_whole]
+        if fractions and (not header or len(fractions) == 1):
             chosen["amount"], others["amount"] = fractions[0], fractions[1:]
-            unsure["amount"] = "by its values"
+            unsure["amount"] = "by its values: numbers with decimals"
 
 
 def _ids(
@@ -336,10 +348,13 @@ def _ids(
             unsure["item_id"] = "by its values"
 
 
-def _one_price(chosen: dict[str, Column], exact: set[str], unsure: dict[str, str]) -> None:
+def _one_price(columns: Sequence[Column], chosen: dict[str, Column], exact: set[str], unsure: dict[str, str]) -> None:
     """An amount says all; a price without a quantity is one."""
     if "unit_price" in exact and "amount" not in exact:  # what is less surely an amount is that of something else
         chosen.pop("amount", None)
+    by_line = [chosen[name].empty_share for name in ("quantity", "unit_price") if name in chosen]
+    if "amount" in chosen and len(by_line) == 2 and chosen["amount"].empty_share > max(by_line) + FULLER:
+        chosen.pop("amount")  # an order's total, which stands in one of its lines
     if "amount" in chosen:
         chosen.pop("unit_price", None)
     elif "unit_price" in chosen and "quantity" not in chosen:
@@ -348,6 +363,13 @@ def _one_price(chosen: dict[str, Column], exact: set[str], unsure: dict[str, str
     for name in ("quantity", "unit_price", "amount", "discount"):
         if name in chosen and chosen[name].has_thousands:
             unsure[name] = "it separates thousands, which cannot be read: write a query (sql) that takes them out"
+    signed = [
+        column.name for column in columns if column.has_currency and plain(column.name) in NAMES[ORDERS]["amount"]
+    ]
+    if signed and "amount" not in chosen:
+        unsure["amount"] = (
+            f"{signed[0]} has a currency's sign, and cannot be read: write a query (sql) that takes it off"
+        )
 
 
 def _of_users(

@@ -21,6 +21,7 @@ ENOUGH = 0.95  # of the values there, to say that a column is of a kind
 TRIED = 40  # different values to sort out forms of time by
 DOT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?\d+(,\d+)?")
+CURRENCY = re.compile(r"-?(?:[$€£¥₹₽]|[A-Z]{3}) ?-?[\d.,' ]+|-?[\d.,' ]+ ?(?:[$€£¥₹₽]|[A-Z]{3})")
 WHOLE = re.compile(r"[-+]?\d+([.,]0+)?")
 THOUSANDS = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")
 WRITTEN = re.compile(r"(?=(?:\D*\d){3}).*(\d[-/.: 年]\d|[A-Za-z]{3,}).*|\d{8}|\d{14}")  # could be a time
@@ -33,7 +34,18 @@ DAYS = (
     *("%B %d, %Y", "%a %b %d %Y", "%Y年%m月%d日"),
 )
 CLOCKS = (
-    *("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", "T%H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H.%M"),
+    *(
+        "",
+        " %H:%M",
+        " %H:%M:%S",
+        " %H:%M:%S.%f",
+        "T%H:%M:%S",
+        "T%H:%M:%S.%f",
+        " %I:%M %p",
+        " %I:%M:%S %p",
+        " %H.%M",
+        " %H",
+    ),
     *(", %H:%M", ", %H:%M:%S", " %H:%M:%S %z", ":%H:%M:%S", "%H%M%S"),
 )
 
@@ -114,6 +126,10 @@ class Column:
     @cached_property
     def has_thousands(self) -> bool:
         return not self.is_number and self.filled > 0 and self.share(THOUSANDS) + self.share(DOT) >= ENOUGH
+
+    @cached_property
+    def has_currency(self) -> bool:
+        return self.filled > 0 and self.share(CURRENCY) >= ENOUGH
 
     @cached_property
     def range(self) -> tuple[float, float]:

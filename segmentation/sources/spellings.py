@@ -73,7 +73,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
             stueckpreis precio preciounitario preço preco prixunitaire prix prezzo
         """),
         "amount": _listed("""
-            amount salesvalue totalamount orderamount lineamount linetotal totalprice ordertotal total
+            amount amt salesvalue totalamount orderamount lineamount linetotal totalprice ordertotal total
             revenue sales salesamount turnover value paymentvalue netamount grossamount spend subtotal
             grandtotal ordervalue 金额 总额 订单金额 支付金额 实付金额 总价 betrag gesamtbetrag umsatz summe gesamtpreis
             importe valor montant importo 金額

@@ -4,12 +4,13 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import Database, running
 
 from segmentation import history
 from segmentation.cli import main
@@ -142,7 +143,7 @@ def test_a_row_that_goes_into_quarantine_is_shown_with_what_to_do(check: Check, 
     assert code == 0
     said = " | ".join(messages(document, "warning"))
     assert f"orders of {LAST}: orders/{LAST}.csv row 9: amount is not a number" in said
-    assert "(column 'total'), found '1,50' go into quarantine. Set [sources.orders.options] decimal" in said
+    assert "(column 'total'), found '1,50'; this row goes into quarantine. Set [sources.orders.options] decimal" in said
     assert "row 10: user_id is missing" in said
     assert "row 11: ordered_at is not a time (YYYY-MM-DD" in said
     assert "found '05.03.2024'" in said
@@ -155,7 +156,9 @@ def test_times_that_none_of_the_rows_has_are_a_fault(check: Check, shop: Path) -
     configure(shop, "[features]", '[sources.orders.options]\ntime_format = "%d/%m/%Y"\n[features]')
     code, document = check()
     assert code == 1
-    assert "ordered_at is not a time (%d/%m/%Y), found '2024-03-05 10:00:00'; 40 of 40 rows" in only(document, "fault")
+    assert "ordered_at is not a time (%d/%m/%Y), found '2024-03-05 10:00:00'; 40 of 40 rows go" in only(
+        document, "fault"
+    )
     assert "no day with rows was found" in only(document, "skipped")
 
 
@@ -226,6 +229,22 @@ def test_a_file_that_cannot_be_read_is_a_fault_and_the_others_are_tried(
     assert message in only(document, "fault")
     assert document["date"] == LAST.isoformat()
     assert messages(document, "ok")[-1].startswith(f"day {LAST}")
+
+
+def test_what_is_wrong_with_many_files_in_the_same_way_is_told_once(check: Check, shop: Path) -> None:
+    configure(shop, "[features]", '[sources.orders.columns]\namount = "amnt"\n[features]')
+    code, document = check()
+    assert code == 1
+    assert "2024-03-05.csv has no column 'amnt' (did you mean 'amount'?)" in only(document, "fault")
+    assert "(and 4 more files like it)" in only(document, "fault")
+
+
+def test_a_copy_of_a_file_counts_once(check: Check, shop: Path) -> None:
+    (shop / "orders" / "copy.csv").write_bytes((shop / "orders" / f"{LAST}.csv").read_bytes())
+    code, document = check()
+    assert code == 0
+    assert "has the same bytes as" in only(document, "warning")
+    assert "5 of 6 files read: 40 rows" in messages(document, "ok")[1]
 
 
 def test_no_file(check: Check, shop: Path) -> None:
@@ -314,6 +333,46 @@ def test_a_database_without_its_url(check: Check, shop: Path, monkeypatch: pytes
     assert code == 2
     assert "set the environment variable SEGMENTATION_CONNECTION_SHOP_DB" in only(document, "fault")
     assert f"orders of {LAST}: 8 rows: 8 accepted, 0 in quarantine" in messages(document, "ok")
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    with running() as server:
+        server.execute(
+            "CREATE TABLE clicks (user_id text, event_at timestamptz, event_type text)",
+            f"INSERT INTO clicks SELECT 'u' || n, '{LAST} 10:00Z'::timestamptz, 'view' FROM generate_series(1, 30) n",
+        )
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("sql", "url", "code", "message"),
+    [
+        ("SELECT * FROM clicks WHERE event_at::date = :date", "", 0, f"ok: events of {LAST}: 30 rows: 30 accepted"),
+        ("SELECT * FROM klicks WHERE event_at::date = :date", "", 2, 'relation "klicks" does not exist'),
+        ("SELECT user_id FROM clicks WHERE event_at::date = :date", "", 1, "no column 'event_at'"),
+        ("SELECT * FROM clicks WHERE event_at < :date + 9", "", 0, "30 rows"),
+        ("SELECT * FROM clicks WHERE :date = :date", "postgresql://me:secret@127.0.0.1:1/x", 1, "cannot be reached"),
+        ("SELECT * FROM clicks WHERE :date = :date", "mysql://me:secret@127.0.0.1/x", 2, "reads PostgreSQL"),
+    ],
+)
+def test_a_database(
+    check: Check,
+    shop: Path,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    sql: str,
+    url: str,
+    code: int,
+    message: str,
+) -> None:
+    configure(shop, "[features]", f'[sources.events]\nconnection = "shop_db"\nsql = """{sql}"""\n[features]')
+    monkeypatch.setenv("SEGMENTATION_CONNECTION_SHOP_DB", url or database.url)
+    found, document = check()
+    said = [f"{line['status']}: {line['check']}: {line['message']}" for line in document["checks"]]
+    assert found == code
+    assert any(message in line for line in said), said
+    assert "secret" not in json.dumps(document)
 
 
 def test_the_output_for_people_has_a_line_per_check_and_a_last_word(

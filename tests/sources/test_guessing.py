@@ -269,6 +269,32 @@ def test_types_of_event_that_are_not_known_stay_so(write: Write) -> None:
     }
 
 
+def test_numbered_types_of_event_are_doubted(write: Write) -> None:
+    rows = [f"u{n % 5},2014-12-01 0{n % 9},{n % 4 + 1}" for n in range(40)]
+    found = best(write(lines("user_id,time,behavior_type", rows)))
+    assert found.event_types == {"1": "view", "2": "favourite", "3": "cart", "4": "purchase"}
+    assert "Tianchi" in found.unsure["event_type"]
+    assert found.form
+    assert found.form.form == "%Y-%m-%d %H"
+
+
+def test_the_total_of_an_order_in_one_of_its_lines_gives_way_to_the_price_of_the_line(write: Write) -> None:
+    rows = [f"u{n},2024-03-01,1,15.00,{'33.00' if n % 2 else ''}" for n in range(20)]
+    found = best(write(lines("Email,Created at,Lineitem quantity,Lineitem price,Total", rows)))
+    assert (names(found)["quantity"], names(found)["unit_price"]) == ("Lineitem quantity", "Lineitem price")
+    assert "amount" not in found.columns
+
+
+def test_a_currency_sign_is_said_to_be_unreadable(write: Write) -> None:
+    found = best(write(lines("customer,date,total", ["u1,2024-03-01,$1.50", "u2,2024-03-02,$2.00"])))
+    assert "currency's sign" in found.unsure["amount"]
+
+
+def test_a_sample_that_could_be_two_tables_says_so(write: Write) -> None:
+    rows = [f"u{n % 5},2024-03-0{n % 9 + 1},{n % 3}" for n in range(40)]
+    assert best(write(lines("user_id,date,type", rows))).unsure["table"] == "it could be orders as well"
+
+
 def test_users_have_a_row_each_and_no_personal_attributes(write: Write) -> None:
     rows = [
         f"u{n},2024-01-0{n % 9 + 1},first{n % 3},street {n % 3},{'gold' if n % 2 else 'silver'},no" for n in range(40)
