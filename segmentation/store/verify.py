@@ -141,7 +141,7 @@ def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
         rows = _table(store, table.accepted)
         if rows.num_rows != table.rows:
             yield f"{table.accepted} has {rows.num_rows} rows, the log says {table.rows}"
-        if hash_table(rows, sorted(rows.column_names)) != table.partition:
+        if hash_table(rows, None) != table.partition:  # they are in the order that counts
             yield f"{table.accepted} does not hold the rows of partition {table.partition}"
         if name not in ACTIVITY:
             continue
