@@ -366,6 +366,8 @@ def _advice(table: str, reason: str, column: str) -> str:
         return f"Set {options} decimal, or take out of the column what is no number (thousands are not separated)"
     if "is not a flag" in reason:
         return f"Write true or false, or set {columns} {column} to another column"
+    if "duplicate" in reason and table == USERS:
+        return "Of a user's rows the first one counts; remove the others from the source"
     if "duplicate" in reason:
         return f"Remove them from the source, or a column from {options} unique"
     return "Correct them in the source; what is right there may need another setting"
