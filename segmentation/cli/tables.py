@@ -163,6 +163,16 @@ def _matrix_cell(users: int, diagonal: bool) -> Text:
     return Text(f"{users:,}", style="dim" if diagonal else "bold")
 
 
+NOTED = {  # counts of accepted rows that are worth a second look
+    "returns": "returns",
+    "zero_quantity": "with quantity 0",
+    "zero_amount": "with amount 0",
+    "unknown_event_type": "of an unknown event type",
+    "before_sign_up": "from before the user signed up",
+    "excluded": "of users who are left out",
+}
+
+
 def history(console: Console, rows: list[Record]) -> None:
     table = _table(
         ("Date", "left"),
@@ -213,14 +223,16 @@ def quality(console: Console, record: Record) -> None:
         row("quarantined", counts["quarantined"])
         for reason, count in sorted(counts["reasons"].items(), key=lambda pair: (-pair[1], pair[0])):
             row(f"  [dim]{escape(reason)}[/]", count)
-        for key, label in (("returns", "returns"), ("zero_quantity", "quantity 0"), ("zero_amount", "amount 0")):
+        for key, label in NOTED.items():
             if counts.get(key):
-                row(f"[dim]accepted with {label}[/]", counts[key])
+                row(f"[dim]accepted {label}[/]", counts[key])
         lines: list[RenderableType] = [table]
         lines += [
             f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(observed(warning['observed']))}"
             for warning in counts["warnings"]
         ]
+        if counts.get("quarantine"):
+            lines.append(f"[dim]The quarantined rows, as they came: {escape(counts['quarantine'])} in the store[/]")
         console.print(Group(*lines))
     columns = ("File", "Rows", "Of accepted days", "Waiting", "Undated")
     table = _table((columns[0], "left"), *((column, "right") for column in columns[1:]), title="Files, all their days")
@@ -229,6 +241,9 @@ def quality(console: Console, record: Record) -> None:
         table.add_row(escape(file["file"]), *(_whole(count) for count in counts))
         for reason, count in file["undated_reasons"].items():
             table.add_row(f"  [dim]{escape(reason)}[/]", "", "", "", _whole(count))
+        if file["elsewhere"]:
+            said = f"{file['elsewhere']:,} of another day than its name says, not counted"
+            table.add_row(f"  [dim]{said}[/]", "", "", "", "")
     if record["files"]:
         console.print(table)
 

@@ -61,6 +61,7 @@ def check_rows(
             columns=list(rows.column_names) if some else [],
             quality=counts(parts, verdict) | {"kept": kept},
             names=dict(listed["names"]),
+            elsewhere=dict(listed.get("elsewhere", {})),
         ),
         "",
     )

@@ -21,6 +21,7 @@ from segmentation.store.derivations import Derivations
 from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
+from segmentation.tables import USERS
 from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
@@ -190,7 +191,8 @@ def quality(store: Store, day: date) -> Record:
 def files(store: Store, day: date) -> list[Record]:
     """Each file that the day's rows came from, with all its rows, of whatever day; counts only.
 
-    rows = of_accepted_days + waiting (of days nobody has asked for yet) + undated (quarantined with the file, by reason).
+    rows = of_accepted_days + waiting (of days nobody has asked for yet) + elsewhere (of other days than the file's name
+    says: they do not count) + undated (quarantined with the file, by reason).
     """
     from segmentation.sources import slices  # loads the engines, which a list of days does not need
 
@@ -200,13 +202,17 @@ def files(store: Store, day: date) -> list[Record]:
         for key in accepted.files:
             index = slices.load(store.objects, accepted.names.get(key, key), key, table)
             asked = sum(rows for other, (_, rows) in index.days.items() if other in state.accepted)
+            elsewhere = accepted.elsewhere.get(key, 0)
+            if table == USERS or elsewhere:
+                asked = accepted.files[key]
             found.append(
                 {
                     "table": table,
                     "file": index.name,
                     "rows": index.rows,
                     "of_accepted_days": asked,
-                    "waiting": index.rows - index.undated - asked,
+                    "waiting": index.rows - index.undated - asked - elsewhere,
+                    "elsewhere": elsewhere,
                     "undated": index.undated,
                     "undated_reasons": index.reasons,
                 }

@@ -96,6 +96,7 @@ class Listing:
             found[table] = {
                 "files": {file.key: slices.raw_rows([file], place) for file in files},
                 "names": {file.key: file.name for file in files},
+                "elsewhere": {file.key: file.elsewhere for file in files if file.elsewhere},
                 "weekday_rows": [rows for rows in before if rows],
             }
         return found
@@ -182,6 +183,13 @@ class Listing:
             yield (
                 f"{rows} rows belong to no day and are in quarantine ({len(undated)} files; {undated[0].name}: {reasons}); "
                 "`segmentation quality` counts them by file"
+            )
+        elsewhere = [file for file in ours if file.elsewhere]
+        if elsewhere:
+            rows = sum(file.elsewhere for file in elsewhere)
+            yield (
+                f"{rows} rows in {len(elsewhere)} files (the first is {elsewhere[0].name}) are of another day than the file's "
+                "name says, and do not count; is [project] timezone right? Name the files by a glob to have them counted"
             )
         for file in ours:
             if file.copies and file.rows:

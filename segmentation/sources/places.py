@@ -36,9 +36,9 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
         paths = tuple(_allowed(config, path) for path in queries.paths(source.sql, table, config.root))
         return [SourceFile(f"[sources.{table}] sql", QUERY, paths, root=config.root, sql=source.sql)]
     patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
-    names = {name for pattern in patterns for name in _names(pattern, table, config.root, days)}
+    names = {name: day for pattern in patterns for name, day in _names(pattern, table, config.root, days)}
     return [
-        SourceFile(Path(name).as_posix(), _kind(name, table), (_allowed(config, config.root / name),))
+        SourceFile(Path(name).as_posix(), _kind(name, table), (_allowed(config, config.root / name),), names[name])
         for name in sorted(names)
     ]
 
@@ -49,16 +49,19 @@ def by_day(source: Source) -> bool:
     return bool(source.connection) or any(DATE in pattern for pattern in patterns)
 
 
-def _names(pattern: str, table: str, root: Path, days: Sequence[date]) -> Iterator[str]:
+def _names(pattern: str, table: str, root: Path, days: Sequence[date]) -> Iterator[tuple[str, date | None]]:
+    """The files of a pattern, each with the day that its name says, if it does."""
     if DATE in pattern:  # a day may have no file
         for day in days:
-            yield from _matches(pattern.replace(DATE, day.isoformat()), root)
+            for name in _matches(pattern.replace(DATE, day.isoformat()), root):
+                yield name, day
         return
     found = _matches(pattern, root)
     if not found:
         what = "no file matches" if glob.has_magic(pattern) else "there is no file"
         raise DataContractError(f"{what} {pattern!r} in {root}; check [sources.{table}] path")
-    yield from found
+    for name in found:
+        yield name, None
 
 
 def _matches(pattern: str, root: Path) -> list[str]:

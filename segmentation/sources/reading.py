@@ -110,7 +110,7 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
             raw, days = _slices(session, times)
         except duckdb.Error as error:
             raise unreadable(file.name, error) from None
-    if file.day and times.column and (others := sorted(days.keys() - {file.day})):
+    if file.kind == DATABASE and file.day and times.column and (others := sorted(days.keys() - {file.day})):
         rows = sum(days[other][1] for other in others)
         raise DataContractError(
             f"[sources.{table}] sql, asked for {file.day}, gave {rows} rows of other days (the first is {others[0]}); check "

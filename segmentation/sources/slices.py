@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from segmentation.config import Config, Recipe
 from segmentation.errors import DataContractError, StoreError
+from segmentation.features.engine import EPOCH
 from segmentation.sources.places import find
 from segmentation.sources.reading import Read, read
 from segmentation.sources.source_file import DATABASE, SourceFile
@@ -41,7 +42,8 @@ class FileIndex:
     """What a file holds. `days`: day → (row group, rows). `rows` = `undated` + the rows of all days.
 
     columns: the canonical columns that the file has, in their canonical order; reasons: of the undated rows, counted;
-    copies: names of the other files with the same bytes, which do not count.
+    copies: names of the other files with the same bytes, which do not count; elsewhere: rows of other days than the one
+    that the file's name says, which do not count either (else it would depend on which files were looked at).
     """
 
     table: str
@@ -56,6 +58,7 @@ class FileIndex:
     raw: str | None
     quarantine: str | None
     copies: tuple[str, ...] = ()
+    elsewhere: int = 0
 
 
 def index(
@@ -85,8 +88,16 @@ def index(
         if key in indexes:
             indexes[key] = replace(indexes[key], copies=(*indexes[key].copies, file.name))
         else:
-            indexes[key] = load(objects, file.name, key, table)
+            indexes[key] = _own(load(objects, file.name, key, table), file.day)
     return tuple(indexes.values())
+
+
+def _own(file: FileIndex, day: date | None) -> FileIndex:
+    """The index of a file that is to hold the rows of one day only."""
+    if day is None or EPOCH in file.days:  # of users, who are of no day
+        return file
+    own = {day: file.days[day]} if day in file.days else {}
+    return replace(file, days=own, elsewhere=sum(rows for other, (_, rows) in file.days.items() if other != day))
 
 
 def _indexed(objects: Objects, file: SourceFile, recipes: Sequence[Recipe], table: str) -> str:

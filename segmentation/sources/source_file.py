@@ -11,8 +11,9 @@ CSV, PARQUET, JSON_LINES, QUERY, DATABASE = "csv", "parquet", "json lines", "que
 class SourceFile:
     """`name` is what people know it by (relative to the configuration), `paths` are its files.
 
-    Of a database: one day's rows; `name` is the connection, `day` the day, and there are no files. `sql`: the query to the
-    database, or over files; these it names from the folder `root`.
+    `day`: whose rows it is to hold, if its name (a {date} in the path) or the question to a database says so. Of a database
+    `name` is the connection, and there are no files. `sql`: the query to the database, or over files; these it names from
+    the folder `root`.
     """
 
     name: str

@@ -24,6 +24,7 @@ class AcceptedTable:
     columns: list[str]  # canonical columns of the accepted rows
     quality: dict[str, Any]
     names: dict[str, str] = field(default_factory=dict)  # key of the raw file index → what the file was called
+    elsewhere: dict[str, int] = field(default_factory=dict)  # … → its rows of other days that do not count
 
 
 @dataclass(frozen=True)

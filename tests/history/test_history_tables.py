@@ -11,6 +11,7 @@ from shop import FIRST, Shop, shop_config
 from segmentation import history, stages
 from segmentation.config import Config
 from segmentation.errors import DataContractError, NotYetError
+from segmentation.monitor import read_models
 from segmentation.store.store import open_store
 from segmentation.store.verify import verify
 
@@ -193,3 +194,21 @@ def test_a_day_that_is_not_complete_is_not_published(tmp_path: Path, complete: d
     shop.rows[day] = whole[:1]  # a day that is published is asked no more
     shop.write(day)
     assert history.run(config, day)["outcome"] == "published"
+
+
+def test_rows_of_another_day_than_the_files_name_says_do_not_count_and_are_told(tmp_path: Path) -> None:
+    """Whether they count must not depend on which files were looked at: of days before and after, or of one alone."""
+    shop_of(tmp_path)
+    file = tmp_path / "events" / f"{DAYS[7]}.csv"
+    file.write_text(file.read_text() + f"u1,{DAYS[6]} 23:00:00,view\nu2,{DAYS[6]} 23:00:00,view\n")
+    config = config_of(tmp_path)
+    warnings = history.backfill(config, DAYS[5], DAYS[8])["warnings"]
+    said = f"2 rows in 1 files (the first is events/{DAYS[7]}.csv) are of another day than the file's name says"
+    assert [warning for warning in warnings if warning.startswith(said)]
+    one = config_of(tmp_path, "one")
+    for day in DAYS[5:9]:
+        history.run(one, day)
+    assert open_store(one).state().digest() == open_store(config).state().digest()
+    assert open_store(one).state().accepted[DAYS[6]].tables["events"].rows == 8
+    [counts] = [row for row in read_models.files(open_store(one), DAYS[7]) if row["table"] == "events"]
+    assert (counts["rows"], counts["of_accepted_days"], counts["waiting"], counts["elsewhere"]) == (10, 8, 0, 2)

@@ -82,7 +82,7 @@ def test_a_day_without_its_file_is_no_error(tmp_path: Path) -> None:
 
 def test_a_database_is_asked_day_by_day(tmp_path: Path) -> None:
     files = found(tmp_path, None, sql="SELECT * FROM o WHERE day = :date", connection="shop")
-    assert files == [SourceFile("shop", DATABASE, (), day) for day in DAYS]
+    assert files == [SourceFile("shop", DATABASE, (), day, sql="SELECT * FROM o WHERE day = :date") for day in DAYS]
 
 
 def test_a_file_outside_of_the_allowed_folders_is_refused(tmp_path: Path) -> None:
