@@ -28,7 +28,7 @@ from segmentation.sources.places import find
 from segmentation.sources.reading import Read, read
 from segmentation.sources.source_file import DATABASE, SourceFile
 from segmentation.store import quarantine
-from segmentation.store.content import HASH_CHARACTERS, hash_bytes, hash_json, seal, unseal
+from segmentation.store.content import HASH_CHARACTERS, hash_bytes, hash_json, parquet_bytes, seal, unseal
 from segmentation.store.objects import Objects
 
 INDEX_VERSION = 1  # of the way files are read; another one reads every file again
@@ -125,7 +125,9 @@ def _kept(objects: Objects, file: SourceFile, sha256: str | None, found: Read, r
         objects.put(raw, found.raw)
     undated, _ = quarantine.put(objects, f"quarantine/{table}", found.undated)
     # The rows of a database have no bytes of a file: their content is what was read.
-    key = _key(file, sha256 or hash_json([file.day.isoformat() if file.day else None, raw, undated]), recipe, table)
+    # (All of the undated rows: of the quarantine only the first are written.)
+    content = [file.day.isoformat() if file.day else None, raw, hash_bytes(parquet_bytes(found.undated))]
+    key = _key(file, sha256 or hash_json(content), recipe, table)
     document = {
         "table": table,
         "sha256": sha256 or "",

@@ -114,6 +114,17 @@ def test_infinite_times_and_missing_ones_are_undated(database: Database, objects
     assert (file.rows, file.undated, file.days) == (3, 2, {DAY: (0, 1)})
 
 
+def test_undated_rows_are_counted_anew_however_many_there_are(database: Database, objects: Objects) -> None:
+    database.execute(
+        "CREATE TABLE orders AS SELECT 'u' AS user_id, NULL::timestamp AS ordered_at FROM generate_series(1, 1500)"
+    )
+    counts = []
+    for _ in range(2):
+        counts.append(index(objects, sql="SELECT * FROM orders WHERE :date IS NOT NULL")[0].undated)
+        database.execute("INSERT INTO orders VALUES ('u', NULL)")
+    assert counts == [1500, 1501]
+
+
 def test_the_order_of_the_server_does_not_show(database: Database, objects: Objects) -> None:
     make_orders(database, *(f"('u{n % 7}', '2026-07-01 10:00', {n})" for n in range(500)),
                 columns="user_id text, ordered_at timestamp, amount int")  # fmt: skip
