@@ -10,7 +10,7 @@ import tomllib
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -34,6 +34,9 @@ class Section(BaseModel):
 
 
 class Project(Section):
+    name: str | None = Field(
+        None, description="A store is of one project, by this name; without it that of this file, without .toml."
+    )
     timezone: str = Field("UTC", description="Whose midnight ends a day, and what times without an offset mean.")
     start: date | None = Field(None, description="First day that is published; earlier days only feed windows.")
     end: date | None = Field(None, description="Last day that is published.")
@@ -84,6 +87,18 @@ class Options(Section):
     )
     rating: tuple[float, float] = Field((1, 5), description="reviews: the lowest and the highest rating.")
     lookback_days: int = Field(7, ge=0, description="How many days back an accepted day is read again by a later run.")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n'):
+            raise ValueError('give one character, such as ";" or "\\t"; the quote is none')
+        return value
+
+    @field_validator("rating")
+    @classmethod
+    def _scale(cls, value: tuple[float, float]) -> tuple[float, float]:
+        return _rising(value)
 
     @field_validator("encoding")
     @classmethod
@@ -147,6 +162,8 @@ class Source(Section):
     def _one_place(self) -> Self:
         if sum(place is not None for place in (self.path, self.sample, self.sql)) != 1:
             raise ValueError("give exactly one of path, sql and sample")
+        if self.path in ("", ()) or self.sql == "":
+            raise ValueError(f"{'path' if self.sql is None else 'sql'} is empty: say where the rows are")
         if self.connection and not self.sql:
             raise ValueError("connection needs sql: the query to ask for one day's rows, with the day as :date")
         if self.connection and ":date" not in str(self.sql):
@@ -207,6 +224,11 @@ class Validation(Section):
     volume_ratio: tuple[float, float] = Field(
         (0.2, 5.0), description="Rows of a day over the mean of the four same weekdays before; outside it: a warning."
     )
+
+    @field_validator("volume_ratio")
+    @classmethod
+    def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        return _rising(value)
 
 
 class Features(Section):
@@ -289,6 +311,7 @@ class Config(Section):
     """One project: what to read, where to keep it, how to segment. `root` is the folder that paths are relative to."""
 
     root: Path = Field(Path("."), exclude=True)
+    file_name: str | None = Field(None, exclude=True)
     project: Project = Project()
     store: StoreSection = StoreSection()
     sources: Sources
@@ -327,6 +350,11 @@ class Config(Section):
             )
         )
 
+    @property
+    def name(self) -> str | None:
+        """Whose store it is; None where there is no file to be called after."""
+        return self.project.name or self.file_name
+
     def store_path(self) -> Path:
         """The folder of the store.
 
@@ -340,9 +368,15 @@ class Config(Section):
         return (self.root / rest.removeprefix("//")).resolve()
 
 
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if not value[0] < value[1]:
+        raise ValueError("give the lower number first, then the higher one")
+    return value
+
+
 def connection_variable(connection: str) -> str:
     """The environment variable that holds the URL of a database connection."""
-    return "SEGMENTATION_CONNECTION_" + re.sub(r"\W", "_", connection).upper()
+    return "SEGMENTATION_CONNECTION_" + re.sub(r"[^A-Z0-9]", "_", connection.upper())
 
 
 def _hash(document: dict[str, Any]) -> str:
@@ -364,7 +398,7 @@ def load(path: Path | str, environment: dict[str, str] | None = None) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     _override(document, os.environ if environment is None else environment)
     try:
-        return Config(**document, root=path.resolve().parent)
+        return Config(**document, root=path.resolve().parent, file_name=path.stem)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, Config, dict(problem)) for problem in error.errors())) from None
     except TypeError as error:
@@ -379,6 +413,8 @@ def _override(document: dict[str, Any], environment: Any) -> None:
         place = document
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"the environment's {name}: {section} is no section but a setting; name one setting")
         try:
             place[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -396,16 +432,20 @@ def _explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str
     if problem["type"] == "missing":
         return f"{path}: {setting} is missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if where and problem["type"] == "value_error" and isinstance(problem["input"], dict):
+        # Settings that do not go together: all that the section holds would say too much.
+        return f"{path}: [{'.'.join(where)}] {message}"
     return f"{path}: {setting} = {problem['input']!r}: {message}" if where else f"{path}: {message}"
 
 
 def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:
     for name in where:
         field = model.model_fields.get(name)
-        kind = field.annotation if field else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # of `OrdersSource | None` the first
+        found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not found:
             return []
-        model = kind
+        model = found[0]
     return [name for name, field in model.model_fields.items() if not field.exclude]
 
 

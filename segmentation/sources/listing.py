@@ -121,6 +121,7 @@ class Listing:
         every = [file for files in latest.values() for file in files]
         return [
             *(warning for table, files in latest.items() for warning in self._late(table, files)),
+            *(warning for table, files in latest.items() for warning in self._lacking(table, files, asked)),
             *self._odd_files(every),
             *_beyond(every, asked),
         ]
@@ -171,6 +172,27 @@ class Listing:
             yield (
                 f"the source of {table} has {more:+} rows for {len(differ)} days before the look-back (the first is "
                 f"{differ[0]}): they count once their day is run by date, or lies within lookback_days"
+            )
+
+    def _lacking(self, table: str, files: Sequence[FileIndex], asked: set[date]) -> Iterator[str]:
+        """A warning of files of the days asked for without a column that others have. (One that the configuration names
+        must be there.)"""
+        ours = [file for file in files if not asked.isdisjoint(file.days)]
+        accepted = {day: value.tables[table] for day, value in self._state.accepted.items() if table in value.tables}
+        before = max((day for day, value in accepted.items() if value.rows and day not in asked), default=None)
+        usual = {name for file in files for name in file.columns}
+        usual.update(accepted[before].columns if before else ())
+        lacking = {}
+        for file in ours:
+            there = {*file.columns, *(["amount"] if "unit_price" in file.columns else [])}
+            if names := sorted(usual - there - ({"unit_price"} if "amount" in there else set())):
+                lacking[file.name] = names
+        if lacking:
+            name, names = next(iter(lacking.items()))
+            more = f" (nor have {len(lacking) - 1} files more)" if len(lacking) > 1 else ""
+            yield (
+                f"{name} has no column for {', '.join(names)}, which other rows of {table} have{more}: is it called otherwise "
+                f"now? What is named in [sources.{table}.columns] must be there"
             )
 
     def _odd_files(self, files: Sequence[FileIndex]) -> Iterator[str]:

@@ -6,8 +6,11 @@ from typing import Any
 from segmentation.config import Config, Recipe
 from segmentation.dates import ONE_DAY
 from segmentation.errors import ConfigError
+from segmentation.store.content import seal, unseal
 from segmentation.store.state import State
 from segmentation.store.store import Store
+
+OWNER = "project/owner.json"
 
 
 def record_recipe(config: Config, store: Store) -> State:
@@ -16,6 +19,7 @@ def record_recipe(config: Config, store: Store) -> State:
     Does nothing when it is in force already. Raises ConfigError for a recipe that would need a new model, or whose time
     zone cuts the days of the history differently.
     """
+    _claim(config, store)
     recipe = config.recipe()
     store.put_named("recipes", recipe.document())
 
@@ -29,6 +33,24 @@ def record_recipe(config: Config, store: Store) -> State:
         return {"kind": "recipe", "hash": recipe.hash, "from_date": from_date.isoformat() if from_date else None}
 
     return store.log.append(decide)
+
+
+def _claim(config: Config, store: Store) -> None:
+    """Make the store this project's, unless it has one.
+
+    Two shops in one store would take each other's rows for corrections. Raises ConfigError when it is another project's.
+    """
+    if config.name is None:
+        return
+    if (known := store.objects.find(OWNER)) is None:
+        store.objects.put(OWNER, seal({"project": config.name}))
+        known = store.objects.get(OWNER)
+    if (owner := unseal(known, OWNER)["project"]) != config.name:
+        raise ConfigError(
+            f"[store] url = {config.store.url!r}: the store is of the project {owner!r}, and this is {config.name!r}; two in "
+            "one would mix their rows. Give this one a store of its own; if it was only renamed, set [project] name = "
+            f"{owner!r}"
+        )
 
 
 def refuse_new_model(recipe: Recipe, in_force: Recipe) -> None:

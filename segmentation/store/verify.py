@@ -21,7 +21,7 @@ from segmentation.store.state import AcceptedTable, Published, State
 from segmentation.store.store import Store
 from segmentation.tables import ACTIVITY, ORDERS
 
-SEALED = ("log/", "checkpoints/", "first_seen/", "raw/")
+SEALED = ("log/", "checkpoints/", "first_seen/", "raw/", "project/")
 NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "raw/reads/")
 
 
