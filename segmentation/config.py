@@ -35,7 +35,8 @@ class Section(BaseModel):
 
 class Project(Section):
     name: str | None = Field(
-        None, description="A store is of one project, by this name; without it that of this file, without .toml."
+        None,
+        description="Whose store it is: two projects cannot share one. Without it: the name of this file, without .toml.",
     )
     timezone: str = Field("UTC", description="Whose midnight ends a day, and what times without an offset mean.")
     start: date | None = Field(None, description="First day that is published; earlier days only feed windows.")
@@ -354,6 +355,15 @@ class Config(Section):
     def name(self) -> str | None:
         """Whose store it is; None where there is no file to be called after."""
         return self.project.name or self.file_name
+
+    def places(self) -> dict[str, list[str]]:
+        """Where each table's rows are: what its source names."""
+        found = {}
+        for table, source in self.sources.tables().items():
+            paths = [source.path] if isinstance(source.path, str) else source.path or ()
+            named = [source.sql, source.connection, source.sample, *(str(self.root.resolve() / path) for path in paths)]
+            found[table] = [place for place in named if place]
+        return found
 
     def store_path(self) -> Path:
         """The folder of the store.

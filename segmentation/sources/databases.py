@@ -14,13 +14,13 @@ from urllib.parse import unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
+from segmentation.config import connection_variable
 from segmentation.errors import ConfigError, DataContractError, SourceError
 from segmentation.sources.files import identifier, quoted, resolve
 from segmentation.sources.source_file import SourceFile
 from segmentation.sources.streams import fetch
 from segmentation.tables import TABLES
 
-PREFIX = "SEGMENTATION_CONNECTION_"
 SCHEMES = ("postgresql", "postgres")
 EXAMPLE = "postgresql://user:password@host:5432/database"
 CONNECT_SECONDS = 10
@@ -76,7 +76,7 @@ def records(
             if "time zone" not in str(error).lower():
                 raise _failed(file.name, table, error) from None
             raise ConfigError(
-                f"[project] timezone = {timezone!r}: the database of {variable(file.name)} does not know it"
+                f"[project] timezone = {timezone!r}: the database of {connection_variable(file.name)} does not know it"
             ) from None
         schema = ask(f"SELECT * FROM (\n{sql}\n) AS asked LIMIT 0").schema
         found = resolve(f"[sources.{table}] sql", schema.names, table, columns)
@@ -152,11 +152,6 @@ def _typed(name: str, kind: pa.DataType) -> str:
 # The connection -----------------------------------------------------------------------------------------------------
 
 
-def variable(connection: str) -> str:
-    """The environment variable that holds a connection's URL."""
-    return PREFIX + re.sub(r"[^A-Z0-9]", "_", connection.upper())
-
-
 def _driver(table: str) -> Any:
     """The driver, an optional dependency."""
     try:
@@ -169,7 +164,7 @@ def _driver(table: str) -> Any:
 
 
 def _connect(dbapi: Any, name: str, table: str) -> Any:
-    setting = variable(name)
+    setting = connection_variable(name)
     url = os.environ.get(setting, "")
     if not url:
         raise ConfigError(
@@ -220,6 +215,7 @@ def _failed(name: str, table: str, error: Exception) -> ConfigError | SourceErro
     passes = state.startswith(PASSING) if state else "ERROR:" not in str(error) or PASSING_WORDS.search(said)
     if passes:
         return SourceError(
-            f"the database of {variable(name)} went away, or could not answer: {said}; it is tried again, or run it again"
+            f"the database of {connection_variable(name)} went away, or could not answer: {said}; it is tried again, or run "
+            "it again"
         )
     return ConfigError(f"[sources.{table}] sql failed: {said}{f' (SQLSTATE {state})' if state else ''}")

@@ -38,18 +38,21 @@ def record_recipe(config: Config, store: Store) -> State:
 def _claim(config: Config, store: Store) -> None:
     """Make the store this project's, unless it has one.
 
-    Two shops in one store would take each other's rows for corrections. Raises ConfigError when it is another project's.
+    Two shops in one store would take each other's rows for corrections. Raises ConfigError when it is another project's: one
+    of another name that reads other sources. (A project may be renamed, and its sources may move, one at a time.)
     """
     if config.name is None:
         return
+    claim = {"project": config.name, "sources": config.places()}
     if (known := store.objects.find(OWNER)) is None:
-        store.objects.put(OWNER, seal({"project": config.name}))
+        store.objects.put(OWNER, seal(claim))
         known = store.objects.get(OWNER)
-    if (owner := unseal(known, OWNER)["project"]) != config.name:
+    owner = unseal(known, OWNER)
+    if all(owner[key] != claim[key] for key in claim):
         raise ConfigError(
-            f"[store] url = {config.store.url!r}: the store is of the project {owner!r}, and this is {config.name!r}; two in "
-            "one would mix their rows. Give this one a store of its own; if it was only renamed, set [project] name = "
-            f"{owner!r}"
+            f"[store] url = {config.store.url!r}: the store is of the project {owner['project']!r}, and this is "
+            f"{config.name!r}, which reads other sources; two in one would mix their rows. Give this one a store of its own; "
+            f"if it is the same project, set [project] name = {owner['project']!r}"
         )
 
 

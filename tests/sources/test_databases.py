@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from postgres import Database
 
-from segmentation.config import Config
+from segmentation.config import Config, connection_variable
 from segmentation.errors import ConfigError, DataContractError, SegmentationError, SourceError
 from segmentation.sources import databases, slices
 from segmentation.sources.slices import FileIndex, read_day
@@ -308,7 +308,7 @@ def test_a_connection_that_is_not_set_says_which_variable_to_set(
     monkeypatch.delenv("SEGMENTATION_CONNECTION_SHOP", raising=False)
     with pytest.raises(ConfigError, match="SEGMENTATION_CONNECTION_SHOP to the database's URL"):
         index(objects)
-    assert databases.variable("shop-db.1") == "SEGMENTATION_CONNECTION_SHOP_DB_1"
+    assert connection_variable("shop-db.1") == "SEGMENTATION_CONNECTION_SHOP_DB_1"
 
 
 def test_a_database_that_goes_away_in_the_middle_can_be_asked_again(
