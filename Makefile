@@ -17,7 +17,7 @@ up: .venv/installed  ## Airflow on http://localhost:8080 with the demo's store; 
 	@$(BIN)/python examples/airflow_local.py $(DATA)
 
 test: .venv/installed  ## Run all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/installed  ## Check style, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
