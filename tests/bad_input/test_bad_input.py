@@ -1000,7 +1000,7 @@ STORES = [
             then=room_again,
             kept=True,
         )
-        for writes in (0, 2, 5, 9)
+        for writes in (0, 4, 9)
     ),
     refused("a store of a newer version", newer, "is of kind 'merge': the store is of a newer version", history=False),
     refused(
