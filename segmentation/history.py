@@ -16,7 +16,7 @@ from segmentation.config import Config
 from segmentation.dates import days_between, window
 from segmentation.errors import DataContractError
 from segmentation.sources import slices
-from segmentation.sources.listing import Looked, days_to_look_at
+from segmentation.sources.listing import Looked, days_to_look_at, other_recipes
 from segmentation.sources.places import by_day
 from segmentation.sources.slices import FileIndex
 from segmentation.store.derivations import Derivations
@@ -156,10 +156,12 @@ def _look_at(
 def _index_files(task: tuple[Config, list[str], set[date], tuple[int, int]]) -> dict[str, tuple[FileIndex, ...]]:
     config, tables, days, part = task
     store = open_store(config)
-    latest, *others = [store.recipe(name) for name in store.state().recipes_in_force()]
+    state = store.state()
+    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
+    latest = next(iter(recipes.values()))
     return {
         table: slices.index(
-            store.objects, config, table, latest, [other for other in others if table in other.columns], days, part
+            store.objects, config, table, latest, other_recipes(recipes, latest, state, table), days, part
         )
         for table in tables
     }

@@ -144,7 +144,7 @@ class Listing:
         return self._looked.files[key]
 
     def _index(self, table: str, recipe: Recipe, days: set[date]) -> tuple[FileIndex, ...]:
-        others = [other for other in self._recipes.values() if table in other.columns]
+        others = other_recipes(self._recipes, recipe, self._state, table)
         return slices.index(self._objects, self._config, table, recipe, others, days)
 
     def _rows(self, table: str, recipe: Recipe, day: date) -> int:
@@ -216,6 +216,19 @@ class Listing:
         for file in ours:
             if file.copies and file.rows:
                 yield f"{', '.join(file.copies)} has the same bytes as {file.name} and counts once: is it a copy?"
+
+
+def other_recipes(
+    recipes: Mapping[str, Recipe], recipe: Recipe, state: State, table: str
+) -> list[tuple[Recipe, date | None]]:
+    """The recipes that may read a file that does not fit the one in force: the later ones, whose files may bring late rows;
+    and the earlier ones, but of files that were never read only those without rows from the day on that it is in force.
+    Else a mistake in a new mapping would be nothing but the old mapping."""
+    names = list(recipes)  # the latest first
+    here = names.index(recipe.hash)
+    begins = state.begins(recipe.hash)
+    found = [(recipes[name], begins if place > here else None) for place, name in enumerate(names) if place != here]
+    return [(other, before) for other, before in found if table in other.columns]
 
 
 def _beyond(files: Iterable[FileIndex], asked: Iterable[date]) -> Iterator[str]:

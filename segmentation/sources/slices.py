@@ -66,14 +66,15 @@ def index(
     config: Config,
     table: str,
     recipe: Recipe,
-    others: Sequence[Recipe] = (),
+    others: Sequence[tuple[Recipe, date | None]] = (),
     days: Collection[date] = (),
     part: tuple[int, int] = (0, 1),
 ) -> tuple[FileIndex, ...]:
     """Every file that the table's source names now, in the order of the names; files of equal content count once.
 
     A file is read when its content is new, else only hashed. It is read as the recipe says; one that does not fit it (a
-    column was renamed between two files, and the mapping with it) as the first of the other recipes that it fits. Of a
+    column was renamed between two files, and the mapping with it) as the first of the other recipes that it fits. Beside
+    each of these stands the day, if any, before which all rows of a file must be that it reads for the first time. Of a
     source that has its rows by day (a {date} in its path, a database) only these days are looked at. part: (number, of how
     many): only this share of the files, so that several processes can read at once.
 
@@ -84,7 +85,7 @@ def index(
     number, parts = part
     indexes: dict[str, FileIndex] = {}
     for file in find(source, table, config, sorted(days))[number::parts]:
-        key = _indexed(objects, file, [recipe, *others], table)
+        key = _indexed(objects, file, [(recipe, None), *others], table)
         if key in indexes:
             indexes[key] = replace(indexes[key], copies=(*indexes[key].copies, file.name))
         else:
@@ -100,17 +101,24 @@ def _own(file: FileIndex, day: date | None) -> FileIndex:
     return replace(file, days=own, elsewhere=sum(rows for other, (_, rows) in file.days.items() if other != day))
 
 
-def _indexed(objects: Objects, file: SourceFile, recipes: Sequence[Recipe], table: str) -> str:
+def _indexed(objects: Objects, file: SourceFile, recipes: Sequence[tuple[Recipe, date | None]], table: str) -> str:
     """The key of the file's index by the first of the recipes that it fits; the file is read if that is not there."""
     sha256 = None if file.kind == DATABASE else _hash(objects, file, table)
     failures: list[DataContractError] = []
-    for recipe in {hash_json(_reading(recipe, table)): recipe for recipe in recipes}.values():
+    tried = set()
+    for recipe, before in recipes:
+        reading = hash_json(_reading(recipe, table))
+        if reading in tried:
+            continue
+        tried.add(reading)
         if sha256 and objects.exists(_place_of(table, key := _key(file, sha256, recipe, table))):
             return key
         try:
             found = read(file, recipe, table)
         except DataContractError as error:
             failures.append(error)
+            continue
+        if before and any(day >= before for day in found.days):
             continue
         if sha256 and _hash(objects, file, table) != sha256:
             raise OSError(f"{file.name} changed while it was read; run again when it is complete")

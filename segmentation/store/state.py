@@ -142,6 +142,10 @@ class State:
                 until = begins
         return found
 
+    def begins(self, recipe: str) -> date | None:
+        """From which day on a recipe was last recorded to be in force; None: from the beginning."""
+        return next((known.from_date for known in reversed(self.recipes) if known.hash == recipe), None)
+
     def parent_of(self, day: date) -> date | None:
         """The latest published day before this one."""
         return max((other for other in self.published if other < day), default=None)
