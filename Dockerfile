@@ -5,7 +5,7 @@ WORKDIR /opt/airflow/source
 COPY --chown=airflow:0 pyproject.toml constraints.txt README.md ./
 COPY --chown=airflow:0 segmentation ./segmentation
 # Naming Airflow beside the project keeps pip from ever replacing the image's Airflow by another version.
-RUN pip install --no-cache-dir --constraint constraints.txt "apache-airflow==${AIRFLOW_VERSION}" .
+RUN pip install --no-cache-dir --constraint constraints.txt "apache-airflow==${AIRFLOW_VERSION}" ".[postgres]"
 
 WORKDIR /opt/airflow
 COPY --chown=airflow:0 dags ./dags

@@ -1,6 +1,8 @@
 # Needs Python >= 3.11 and make; everything else is installed into .venv from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
+# What the demo is about: complete_journey, a real grocery chain, or simulated, a shop that is made up.
+DATA ?= complete_journey
 
 .PHONY: help demo up test lint bench soak clean
 .DEFAULT_GOAL := help
@@ -8,14 +10,14 @@ BIN := .venv/bin
 help:  ## Show what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: .venv/installed  ## Segment a real grocery chain's households, the last days through a real Airflow (about 3 minutes)
-	@$(BIN)/python examples/complete_journey/demo.py
+demo: .venv/installed  ## Segment a real grocery chain's households, the last days through a real Airflow (about 3 minutes); DATA=simulated: a made-up shop
+	@$(BIN)/python examples/demo.py $(DATA)
 
 up: .venv/installed  ## Airflow on http://localhost:8080 with the demo's store; Ctrl-C stops it
-	@$(BIN)/python examples/airflow_local.py
+	@$(BIN)/python examples/airflow_local.py $(DATA)
 
 test: .venv/installed  ## Run all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/installed  ## Check style, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

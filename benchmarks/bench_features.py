@@ -24,11 +24,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from segmentation.config import Features
-from segmentation.contracts.acceptance import TABLE, with_cells
-from segmentation.features.catalogue import CATALOGUE, values
+from segmentation.contracts.acceptance import with_cells
+from segmentation.features.catalogue import available, values
 from segmentation.features.windows import window_sums
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
+from segmentation.tables import ORDERS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "features"))
 import pandas_features
@@ -38,6 +39,8 @@ ROUNDS = 5
 AS_OF = date(2018, 1, 1)
 WINDOW_DAYS = 366
 COLUMNS = frozenset({"user_id", "ordered_at", "order_id", "category", "quantity", "amount", "discount"})
+QUALIFIED = frozenset(f"orders.{name}" for name in COLUMNS)
+FEATURES = [feature.name for feature in available(QUALIFIED)]
 Paths = list[tuple[date, str]]
 
 HAND_WRITTEN = """
@@ -100,9 +103,9 @@ def plain_pandas(accepted: Paths) -> pd.DataFrame:
 
 def ours(accepted: Paths, store: Objects, earlier: Sequence[tuple[date, str]] = ()) -> tuple[pd.DataFrame, Paths]:
     """As the stages do it: the cells of these days made and kept, then the features of the window from all days' cells."""
-    days = {day: AcceptedDay({TABLE: accepted_table(path)}, "") for day, path in accepted}
+    days = {day: AcceptedDay({ORDERS: accepted_table(path)}, "") for day, path in accepted}
     made = with_cells(store, days)
-    paths = [*earlier, *((day, store.path(made[day].tables[TABLE].cells)) for day in made)]
+    paths = [*earlier, *((day, store.path(made[day].tables[ORDERS].cells)) for day in made)]
     return of_window(paths, AS_OF), paths
 
 
@@ -122,12 +125,12 @@ def accepted_table(path: str) -> AcceptedTable:
 
 def of_window(made: Paths, known_until: date) -> pd.DataFrame:
     settings = Features(window_days=WINDOW_DAYS)
-    table = values(window_sums(made, AS_OF, known_until, settings), AS_OF, settings, COLUMNS)
+    table = values(window_sums({ORDERS: made}, AS_OF, known_until, settings), AS_OF, settings, QUALIFIED)
     return frame(table.to_pandas().set_index("user_id"))
 
 
 def frame(features: pd.DataFrame) -> pd.DataFrame:
-    return features.sort_index()[list(CATALOGUE)].astype(float)
+    return features.sort_index()[FEATURES].astype(float)
 
 
 def measure(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -168,9 +171,7 @@ def main() -> None:
                 "ours, had they done nothing": lambda: of_window(kept, accepted[-2][0]),
             }
         )
-    print(
-        f"{len(CATALOGUE)} features of {len(features):,} users as of {AS_OF}, {lines:,} lines of {len(accepted)} days"
-    )
+    print(f"{len(FEATURES)} features of {len(features):,} users as of {AS_OF}, {lines:,} lines of {len(accepted)} days")
     print(f"{'':30}{'seconds':>9}{'× hand-written':>16}{'× pandas':>10}")
     for job, median in seconds.items():
         by_hand, pandas = seconds["hand-written DuckDB query"], seconds["plain pandas"]

@@ -23,8 +23,9 @@ usually by running that day in `user_segmentation`, then clear the task. `segmen
 
 #### Parameters
 
-* `config`: path of the `segmentation.toml`, as the workers see it. A run that was started by days published under
-  another configuration settles the histories of those days instead.
+* `config`: path of the `segmentation.toml`, as the workers see it; empty, where `SEGMENTATION_CONFIG` is a folder: all
+  of its files. A run that was started by days published under other configurations settles the histories of those days
+  instead.
 * `settle_seconds`: how long the log must have been quiet. Empty: `[project] settle_seconds` (120).
 
 To settle at once:
@@ -39,18 +40,19 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowSkipException
-from wiring import RETRIES, SEGMENTS, config_param, project
+from wiring import RETRIES, SEGMENTS, config_param, projects
 
 from segmentation.config import load
 
 log = logging.getLogger(__name__)
-path, _ = project()
+paths = list(projects().values())
 
 
 def histories(params, events):
     """The configurations of the histories that this run is about."""
     named = {event.extra.get("config") for event in events[SEGMENTS]} if SEGMENTS in events else set()
-    return [load(name) for name in sorted(named - {None}) or [params["config"]]]
+    asked = [params["config"]] if params["config"] else paths
+    return [load(name) for name in sorted(named - {None}) or asked]
 
 
 with DAG(
@@ -60,7 +62,7 @@ with DAG(
     max_active_runs=1,
     default_args=RETRIES,
     params={
-        "config": config_param(path),
+        "config": config_param(paths[0] if len(paths) == 1 else None),
         "settle_seconds": Param(
             None,
             type=["null", "integer"],

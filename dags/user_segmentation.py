@@ -7,6 +7,7 @@ midnight to midnight in the time zone of `[project] timezone`.
 
 | task | does | when it fails |
 |---|---|---|
+| `wait_until_complete` | only with a `[complete]` section: asks again until the deadline | the day stayed half-loaded |
 | `extract` | decides the day, reads the rows that the day's window lacks | no rows, a wrong date, a file that cannot be read |
 | `validate` | splits rows into accepted and quarantined, gates the day | the data broke its contract, nothing is accepted |
 | `build_features` | users' features as of the day | a day of the window was never accepted: run from `extract` on |
@@ -55,12 +56,16 @@ The log of the failed task ends with one of these:
 
 * **`DataContractError`**, never tried again. The message counts what is wrong; `segmentation quality --date D` has
   more. Correct the source (or `[validation]`, which counts at once), then clear `extract` *and downstream*.
+* **was not complete by …, the deadline**: what the message names never came. When it has, clear
+  `wait_until_complete` *and downstream*: a day that is complete goes on at once, also after the deadline. If the rule is
+  wrong for this day, correct `[sources.TABLE.complete]`.
 * **`NoRowsError`**, never tried again. Has the file arrived? If a day without rows is right for this shop, set
   `[validation] empty_days = "allow"`. Then clear `extract` *and downstream*.
 * **`ConfigError`**, never tried again. Correct the setting that it names and clear the run; or, for a date that is
   refused, trigger the DAG again with another one.
-* **`OSError`** or **`StoreError`**, tried again 4 times within some minutes. Is the disk or the share there, and not
-  full? Then clear the task. If something is *damaged*, `segmentation verify` lists all of it.
+* **`OSError`**, **`SourceError`** (a database) or **`StoreError`**, tried again 4 times within some minutes. Is the disk,
+  the share or the database there, and not full? Then clear the task. If something is *damaged*, `segmentation verify`
+  lists all of it.
 * **Anything else**, tried again 4 times: a worker that was killed (memory?), or a fault of this software. Clear the
   task; report the log if it fails again.
 
@@ -71,7 +76,8 @@ The last published day stays what readers see until a day is committed.
 * `date`: the day to segment, `YYYY-MM-DD`. Empty: the run's own day; for a run started by hand, the last day that is
   over.
 * `config`: path of the `segmentation.toml`, as the workers see it. The schedule's dates and time zone are always those
-  of the file that `SEGMENTATION_CONFIG` names.
+  of the DAG's own file: the one that `SEGMENTATION_CONFIG` names, or, where that is a folder, each of its `*.toml`, with a
+  DAG for each.
 
 #### What it leaves
 
@@ -83,92 +89,144 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
-from wiring import RETRIES, SEGMENTS, config_param, project
+from airflow.sdk.exceptions import AirflowFailException
+from wiring import RETRIES, SEGMENTS, complete, config_param, connect, projects
 
 from segmentation.config import load
 from segmentation.dates import parse_day, resolve_snapshot_date
+from segmentation.errors import ConfigError
 
-path, config = project()
-zone = ZoneInfo(config.project.timezone)
-start, end = (day and datetime.combine(day, time(), zone) for day in (config.project.start, config.project.end))
+POKE_SECONDS = 300
 
-with DAG(
-    "user_segmentation",
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone=config.project.timezone),
-    start_date=start,
-    end_date=end,
-    catchup=False,
-    max_active_runs=4,
-    default_args=RETRIES,
-    params={
-        "date": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Date",
-            description="The day to segment. Empty: the run's own day, or the last day that is over.",
-        ),
-        "config": config_param(path),
-    },
-    description="Segment the users as of one day, and publish who moved where and why",
-    doc_md=__doc__,
-    tags=["segmentation"],
-):
 
-    @task
-    def extract(params=None, dag_run=None):
-        from segmentation import stages
-
-        config = load(params["config"])
-        day = resolve_snapshot_date(
-            param=params["date"],
-            partition_key=dag_run.partition_key,
-            data_interval_start=dag_run.data_interval_start,
-            logical_date=dag_run.logical_date,
-            run_after=dag_run.run_after,
-            timezone=config.project.timezone,
+def daily(dag_id: str, path: str) -> None:
+    """The DAG of one shop."""
+    config = load(path)
+    zone = ZoneInfo(config.project.timezone)
+    start, end = (day and datetime.combine(day, time(), zone) for day in (config.project.start, config.project.end))
+    with DAG(
+        dag_id,
+        schedule=CronDataIntervalTimetable("0 0 * * *", timezone=config.project.timezone),
+        start_date=start,
+        end_date=end,
+        catchup=False,
+        max_active_runs=4,
+        default_args=RETRIES,
+        params={
+            "date": Param(
+                None,
+                type=["null", "string"],
+                format="date",
+                title="Date",
+                description="The day to segment. Empty: the run's own day, or the last day that is over.",
+            ),
+            "config": config_param(path),
+        },
+        description="Segment the users as of one day, and publish who moved where and why",
+        doc_md=__doc__,
+        tags=["segmentation"],
+    ):
+        extracted = extract()
+        features = build_features(extracted)
+        if any(source.complete.asked for source in config.sources.activity().values()):
+            wait_until_complete() >> extracted
+        (
+            validate(extracted)
+            >> features
+            >> cluster(extracted, features)
+            >> compare_segments(extracted, features)
+            >> publish(extracted, features)
         )
-        return stages.extract(config, day)
 
-    @task
-    def validate(extracted, params=None):
-        from segmentation import stages
 
-        return stages.validate(load(params["config"]), extracted["read"])
+def opened(params):
+    """The configuration of a run, its databases within reach."""
+    config = load(params["config"])
+    connect(config)
+    return config
 
-    @task
-    def build_features(extracted, params=None):
-        from segmentation import stages
 
-        return stages.build_features(load(params["config"]), parse_day(extracted["date"]))
-
-    @task
-    def cluster(extracted, features, params=None):
-        from segmentation import stages
-
-        return stages.cluster(load(params["config"]), parse_day(extracted["date"]), features["derivation"])
-
-    @task
-    def compare_segments(extracted, features, params=None):
-        from segmentation import stages
-
-        return stages.compare_segments(load(params["config"]), parse_day(extracted["date"]), features["derivation"])
-
-    @task(outlets=[SEGMENTS])
-    def publish(extracted, features, params=None, outlet_events=None):
-        from segmentation import stages
-
-        day = stages.publish(load(params["config"]), parse_day(extracted["date"]), features["derivation"])
-        told = ("date", "snapshot_id", "users", "segments", "share_moved", "outcome")
-        outlet_events[SEGMENTS].extra = {**{name: day[name] for name in told}, "config": params["config"]}
-        return day
-
-    extracted = extract()
-    features = build_features(extracted)
-    (
-        validate(extracted)
-        >> features
-        >> cluster(extracted, features)
-        >> compare_segments(extracted, features)
-        >> publish(extracted, features)
+def day_of(config, params, dag_run):
+    return resolve_snapshot_date(
+        param=params["date"],
+        partition_key=dag_run.partition_key,
+        data_interval_start=dag_run.data_interval_start,
+        logical_date=dag_run.logical_date,
+        run_after=dag_run.run_after,
+        timezone=config.project.timezone,
     )
+
+
+@task.sensor(mode="reschedule", poke_interval=POKE_SECONDS)
+def wait_until_complete(params=None, dag_run=None):
+    config = opened(params)
+    return complete(config, day_of(config, params, dag_run))
+
+
+@task
+def extract(params=None, dag_run=None):
+    from segmentation import stages
+
+    config = opened(params)
+    return stages.extract(config, day_of(config, params, dag_run))
+
+
+@task
+def validate(extracted, params=None):
+    from segmentation import stages
+
+    return stages.validate(opened(params), extracted["read"])
+
+
+@task
+def build_features(extracted, params=None):
+    from segmentation import stages
+
+    return stages.build_features(load(params["config"]), parse_day(extracted["date"]))
+
+
+@task
+def cluster(extracted, features, params=None):
+    from segmentation import stages
+
+    return stages.cluster(load(params["config"]), parse_day(extracted["date"]), features["derivation"])
+
+
+@task
+def compare_segments(extracted, features, params=None):
+    from segmentation import stages
+
+    return stages.compare_segments(load(params["config"]), parse_day(extracted["date"]), features["derivation"])
+
+
+@task(outlets=[SEGMENTS])
+def publish(extracted, features, params=None, outlet_events=None):
+    from segmentation import stages
+
+    day = stages.publish(load(params["config"]), parse_day(extracted["date"]), features["derivation"])
+    told = ("date", "snapshot_id", "users", "segments", "share_moved", "outcome")
+    outlet_events[SEGMENTS].extra = {**{name: day[name] for name in told}, "config": params["config"]}
+    return day
+
+
+def misconfigured(dag_id: str, error: ConfigError) -> None:
+    """A DAG that shows what is wrong with the configuration of one shop of several: the others go on."""
+
+    @task
+    def extract():
+        raise AirflowFailException(str(error))
+
+    with DAG(
+        dag_id, schedule=None, doc_md=f"**The configuration is wrong.** {error}", tags=["segmentation", "misconfigured"]
+    ):
+        extract()
+
+
+shops = projects()
+for dag_id, path in shops.items():
+    try:
+        daily(dag_id, path)
+    except ConfigError as error:
+        if len(shops) == 1:
+            raise
+        misconfigured(dag_id, error)

@@ -25,6 +25,10 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".demo"
+CONFIGS = {  # of the demos, by what they are about
+    "complete_journey": ROOT / "examples" / "complete_journey" / "segmentation.toml",
+    "simulated": DEMO / "simulated" / "segmentation.toml",
+}
 USER = "admin"
 COMPONENTS = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -324,17 +328,20 @@ def free_port(preferred: int = 0) -> int:
 def main() -> None:
     """Airflow on the demo's store until Ctrl-C."""
     parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("data", nargs="?", choices=CONFIGS, default="complete_journey")
     parser.add_argument("--port", type=int, default=8080)
-    port = parser.parse_args().port
+    arguments = parser.parse_args()
+    port, config = arguments.port, CONFIGS[arguments.data]
     if not is_free(port):
         sys.exit(f"Port {port} is taken. Stop what listens there, or choose another: {sys.argv[0]} --port 8081")
     end_on_signals()
-    config = ROOT / "examples" / "complete_journey" / "segmentation.toml"
+    if not config.exists():
+        sys.exit(f"There is no shop yet: `make demo DATA={arguments.data}` makes one.")
     try:
         with LocalAirflow(DEMO / "airflow", config, port) as airflow:
             print("Airflow is starting ...", file=sys.stderr)
             airflow.wait_until_ready()
-            if not (DEMO / "store").exists():
+            if not (DEMO / "store").exists() and not (config.parent / "store").exists():
                 print("There is no history yet: `make demo` makes one, or trigger the DAG with a date.")
             print(f"Airflow: {airflow.url}\nuser {USER}, password {airflow.password}\nCtrl-C stops it.", flush=True)
             while True:

@@ -1,19 +1,30 @@
 """The configuration file, and the part of it that can change a result: the recipe."""
 
+import codecs
 import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segmentation.errors import ConfigError
+from segmentation.tables import (
+    ACTIVITY,
+    TABLES,
+    Columns,
+    EventsColumns,
+    OrdersColumns,
+    ReviewsColumns,
+    UsersColumns,
+)
 
 ENVIRONMENT_PREFIX = "SEGMENTATION__"
 
@@ -23,9 +34,16 @@ class Section(BaseModel):
 
 
 class Project(Section):
+    name: str | None = Field(
+        None,
+        description="Whose store it is: two projects cannot share one. Without it: the name of this file, without .toml.",
+    )
     timezone: str = Field("UTC", description="Whose midnight ends a day, and what times without an offset mean.")
     start: date | None = Field(None, description="First day that is published; earlier days only feed windows.")
     end: date | None = Field(None, description="Last day that is published.")
+    data_folders: tuple[str, ...] = Field(
+        (), description="If given: sources may only name files in these folders, or in this file's own."
+    )
     settle_seconds: int = Field(
         120, ge=0, description="How long the log must have been quiet before Airflow reconciles stale days."
     )
@@ -50,42 +68,150 @@ class StoreSection(Section):
     url: str = Field("file:store", description="Where the history is kept: file:PATH, relative to this file.")
 
 
-class Columns(Section):
-    """Canonical column → the column of the source. What is not named is looked for under its canonical name."""
-
-    user_id: str | None = None
-    ordered_at: str | None = None
-    order_id: str | None = None
-    item_id: str | None = None
-    category: str | None = None
-    quantity: str | None = None
-    unit_price: str | None = None
-    amount: str | None = None
-    discount: str | None = None
-
-
 class Options(Section):
     delimiter: str | None = Field(None, description="CSV: the separator; guessed from the file if not given.")
-    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field("utf-8", description="CSV: the encoding.")
-    header: bool = Field(True, description="CSV: whether the first line names the columns.")
+    encoding: str = Field("utf-8", description="CSV and JSON lines: the encoding, by its name in Python.")
+    header: bool = Field(True, description="CSV: whether the first line names the columns; if not: column0, column1, …")
+    decimal: Literal[".", ","] = Field(".", description="The decimal mark of numbers. (Thousands have no separator.)")
+    time_unit: Literal["s", "ms", "us"] | None = Field(
+        None, description="Times are numbers: seconds, milliseconds or microseconds since 1970-01-01 UTC."
+    )
+    time_format: str | None = Field(
+        None,
+        description="Times are text of this form (strptime), such as %d/%m/%Y %H:%M; without it YYYY-MM-DD HH:MM:SS.",
+    )
+    unique: tuple[str, ...] = Field(
+        (), description="Canonical columns that no two rows of a day share; of those that do, the first one counts."
+    )
+    event_types: dict[str, str] = Field(
+        {}, description='events: the source\'s own names → view, cart, purchase, search, …, such as pv = "view".'
+    )
+    rating: tuple[float, float] = Field((1, 5), description="reviews: the lowest and the highest rating.")
     lookback_days: int = Field(7, ge=0, description="How many days back an accepted day is read again by a later run.")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n'):
+            raise ValueError('give one character, such as ";" or "\\t"; the quote is none')
+        return value
+
+    @field_validator("rating")
+    @classmethod
+    def _scale(cls, value: tuple[float, float]) -> tuple[float, float]:
+        return _rising(value)
+
+    @field_validator("encoding")
+    @classmethod
+    def _codec(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError("there is no such encoding; write utf-8, latin-1, cp1252, gb18030, …") from None
+
+
+class Complete(Section):
+    """When a day of a source is complete. What is given must all be true before a day is published."""
+
+    marker: str | None = Field(None, description="A file that is there once the day is complete; {date} is the day.")
+    rows_after: time | None = Field(None, description="The day has a row at or after this time of day, HH:MM.")
+    share_of_weekday: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="The day has this share of the mean rows of the four same weekdays before, or more.",
+    )
+    deadline_hours: float = Field(
+        12, ge=0, le=24 * 7, description="How many hours after the day's end Airflow goes on asking."
+    )
+
+    @property
+    def asked(self) -> bool:
+        return bool(self.marker or self.rows_after or self.share_of_weekday)
+
+
+class Expectation(Section):
+    """One expectation of a team's own, in Great Expectations' form."""
+
+    type: str = Field(description="The expectation, such as expect_column_values_to_be_between.")
+    kwargs: dict[str, Any] = Field({}, description='What it is about, such as {column = "amount", max_value = 10000}.')
+    severity: Literal["critical", "warning"] = Field(
+        "critical", description="Whether the day is refused or told about."
+    )
+    reason: str = Field(description="What is wrong with a row or a day that fails it, in words.")
 
 
 class Source(Section):
-    path: str | None = Field(None, description="A file or glob (CSV, Parquet), relative to the configuration file.")
+    path: str | tuple[str, ...] | None = Field(
+        None,
+        description="Files (CSV, Parquet, JSON lines), as a name, a glob, or a template with {date}; relative to this file.",
+    )
+    sql: str | None = Field(
+        None, description="A query: over files, by DuckDB; or, with connection, one that takes the day as :date."
+    )
+    connection: str | None = Field(
+        None,
+        description="A database: an Airflow connection's id; in the command line SEGMENTATION_CONNECTION_ID is its URL.",
+    )
     sample: Literal["complete_journey"] | None = Field(None, description="A data set that comes as a Python package.")
     columns: Columns = Columns()
     options: Options = Options()
+    complete: Complete = Complete()
+    expectations: tuple[Expectation, ...] = Field((), description="Expectations of your own about the table's rows.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.path is None) == (self.sample is None):
-            raise ValueError("give exactly one of path and sample")
+        if sum(place is not None for place in (self.path, self.sample, self.sql)) != 1:
+            raise ValueError("give exactly one of path, sql and sample")
+        if self.path in ("", ()) or self.sql == "":
+            raise ValueError(f"{'path' if self.sql is None else 'sql'} is empty: say where the rows are")
+        if self.connection and not self.sql:
+            raise ValueError("connection needs sql: the query to ask for one day's rows, with the day as :date")
+        if self.connection and ":date" not in str(self.sql):
+            raise ValueError("sql is asked for one day's rows at a time: say which with :date, as in WHERE day = :date")
         return self
 
 
+class OrdersSource(Source):
+    columns: OrdersColumns = OrdersColumns()
+
+
+class EventsSource(Source):
+    columns: EventsColumns = EventsColumns()
+
+
+class ReviewsSource(Source):
+    columns: ReviewsColumns = ReviewsColumns()
+
+
+class UsersSource(Source):
+    columns: UsersColumns = UsersColumns()
+
+
 class Sources(Section):
-    orders: Source
+    orders: OrdersSource | None = None
+    events: EventsSource | None = None
+    reviews: ReviewsSource | None = None
+    users: UsersSource | None = None
+
+    @model_validator(mode="after")
+    def _active(self) -> Self:
+        if not (self.orders or self.events):
+            raise ValueError("give at least one of [sources.orders] and [sources.events]")
+        for table, source in self.tables().items():
+            unknown = set(source.options.unique) - TABLES[table].kinds().keys() - source.columns.named().keys()
+            if unknown:
+                raise ValueError(f"[sources.{table}.options] unique: {sorted(unknown)[0]!r} is no canonical column")
+        return self
+
+    def tables(self) -> dict[str, Source]:
+        """The sources that are given, by table."""
+        found = {table: getattr(self, table) for table in TABLES}
+        return {table: source for table, source in found.items() if source}
+
+    def activity(self) -> dict[str, Source]:
+        """Those of them whose rows happen on a day."""
+        return {table: source for table, source in self.tables().items() if table in ACTIVITY}
 
 
 class Validation(Section):
@@ -93,9 +219,17 @@ class Validation(Section):
     max_quarantined_share: float = Field(
         0.9, ge=0, le=1, description="A day with a larger share of quarantined rows is refused (critical)."
     )
+    max_unknown_event_share: float = Field(
+        0.5, ge=0, le=1, description="A day with a larger share of events of types that are not known is refused."
+    )
     volume_ratio: tuple[float, float] = Field(
         (0.2, 5.0), description="Rows of a day over the mean of the four same weekdays before; outside it: a warning."
     )
+
+    @field_validator("volume_ratio")
+    @classmethod
+    def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        return _rising(value)
 
 
 class Features(Section):
@@ -147,8 +281,10 @@ class Recipe(Section):
     """The part of the configuration that can change a result. Its hash names it for ever."""
 
     timezone: str
-    columns: dict[str, Columns]
+    columns: dict[str, dict[str, str]]
     options: dict[str, dict[str, Any]]
+    queries: dict[str, str]
+    expectations: dict[str, list[dict[str, Any]]]
     features: Features
     clustering: Clustering
     adjustment: Adjustment
@@ -176,6 +312,7 @@ class Config(Section):
     """One project: what to read, where to keep it, how to segment. `root` is the folder that paths are relative to."""
 
     root: Path = Field(Path("."), exclude=True)
+    file_name: str | None = Field(None, exclude=True)
     project: Project = Project()
     store: StoreSection = StoreSection()
     sources: Sources
@@ -186,15 +323,47 @@ class Config(Section):
 
     def recipe(self) -> Recipe:
         """What of this can change a result. Not in it is what decides when a day is read or whether it is let pass."""
-        source = self.sources.orders
+        sources = self.sources.tables()
         return Recipe(
             timezone=self.project.timezone,
-            columns={"orders": source.columns},
-            options={"orders": source.options.model_dump(exclude={"lookback_days"})},
+            columns={table: source.columns.named() for table, source in sources.items()},
+            options={
+                table: source.options.model_dump(mode="json", exclude={"lookback_days"})
+                for table, source in sources.items()
+            },
+            queries={table: source.sql for table, source in sources.items() if source.sql},
+            expectations={
+                table: [expectation.model_dump(mode="json") for expectation in source.expectations]
+                for table, source in sources.items()
+                if source.expectations
+            },
             features=self.features,
             clustering=self.clustering,
             adjustment=self.adjustment,
         )
+
+    def deadline(self, day: date) -> datetime:
+        """Until when a day that is not complete is asked for again: the latest of its sources' deadlines."""
+        ends = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(self.project.timezone))
+        return ends + timedelta(
+            hours=max(
+                source.complete.deadline_hours for source in self.sources.activity().values() if source.complete.asked
+            )
+        )
+
+    @property
+    def name(self) -> str | None:
+        """Whose store it is; None where there is no file to be called after."""
+        return self.project.name or self.file_name
+
+    def places(self) -> dict[str, list[str]]:
+        """Where each table's rows are: what its source names."""
+        found = {}
+        for table, source in self.sources.tables().items():
+            paths = [source.path] if isinstance(source.path, str) else source.path or ()
+            named = [source.sql, source.connection, source.sample, *(str(self.root.resolve() / path) for path in paths)]
+            found[table] = [place for place in named if place]
+        return found
 
     def store_path(self) -> Path:
         """The folder of the store.
@@ -207,6 +376,17 @@ class Config(Section):
                 f"[store] url = {self.store.url!r}: this version keeps its store on local disk; write file:PATH"
             )
         return (self.root / rest.removeprefix("//")).resolve()
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if not value[0] < value[1]:
+        raise ValueError("give the lower number first, then the higher one")
+    return value
+
+
+def connection_variable(connection: str) -> str:
+    """The environment variable that holds the URL of a database connection."""
+    return "SEGMENTATION_CONNECTION_" + re.sub(r"[^A-Z0-9]", "_", connection.upper())
 
 
 def _hash(document: dict[str, Any]) -> str:
@@ -228,7 +408,7 @@ def load(path: Path | str, environment: dict[str, str] | None = None) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     _override(document, os.environ if environment is None else environment)
     try:
-        return Config(**document, root=path.resolve().parent)
+        return Config(**document, root=path.resolve().parent, file_name=path.stem)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, Config, dict(problem)) for problem in error.errors())) from None
     except TypeError as error:
@@ -243,6 +423,8 @@ def _override(document: dict[str, Any], environment: Any) -> None:
         place = document
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"the environment's {name}: {section} is no section but a setting; name one setting")
         try:
             place[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -260,16 +442,20 @@ def _explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str
     if problem["type"] == "missing":
         return f"{path}: {setting} is missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if where and problem["type"] == "value_error" and isinstance(problem["input"], dict):
+        # Settings that do not go together: all that the section holds would say too much.
+        return f"{path}: [{'.'.join(where)}] {message}"
     return f"{path}: {setting} = {problem['input']!r}: {message}" if where else f"{path}: {message}"
 
 
 def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:
     for name in where:
         field = model.model_fields.get(name)
-        kind = field.annotation if field else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # of `OrdersSource | None` the first
+        found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not found:
             return []
-        model = kind
+        model = found[0]
     return [name for name, field in model.model_fields.items() if not field.exclude]
 
 
@@ -289,9 +475,11 @@ def reference() -> str:
     sections: list[tuple[str, type[BaseModel]]] = [
         ("project", Project),
         ("store", StoreSection),
-        ("sources.orders", Source),
-        ("sources.orders.columns", Columns),
-        ("sources.orders.options", Options),
+        ("sources.TABLE", Source),
+        *((f"sources.{table}.columns", columns) for table, columns in TABLES.items()),
+        ("sources.TABLE.options", Options),
+        ("sources.TABLE.complete", Complete),
+        ("sources.TABLE.expectations", Expectation),
         ("validation", Validation),
         ("features", Features),
         ("clustering", Clustering),
@@ -299,8 +487,9 @@ def reference() -> str:
     ]
     for name, model in sections:
         lines += ["", f"## [{name}]", ""]
-        if model is Columns:
-            lines += [str(Columns.__doc__), "", ", ".join(f"`{column}`" for column in Columns.model_fields)]
+        if issubclass(model, Columns):
+            kinds = (f"`{column}` ({kind})" for column, kind in model.kinds().items())
+            lines += [str(model.__doc__), "", ", ".join(kinds), "", f"Needed: {', '.join(model.REQUIRED)}."]
             continue
         lines += ["| setting | default | meaning |", "|---|---|---|"]
         for key, field in model.model_fields.items():

@@ -20,6 +20,8 @@ def parse_day(text: str) -> date:
         day = None
     if day is None or day.isoformat() != text:  # 20171122 and 2017-W47-3 are ISO dates as well, but rarely meant
         raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, for example 2017-11-22")
+    if not 1900 <= day.year <= 2999:  # windows reach years back, and no shop does
+        raise ConfigError(f"{text} is not of the years 1900 to 2999: is it the right day?")
     return day
 
 

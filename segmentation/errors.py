@@ -21,5 +21,13 @@ class NoRowsError(DataContractError):
     """The day has no rows, and the configuration does not allow empty days."""
 
 
+class NotYetError(SegmentationError):
+    """The day's rows have not all arrived. They may, so it is tried again; until then the day is not published."""
+
+
+class SourceError(SegmentationError):
+    """A source cannot be reached, or went away while it was read. That may pass."""
+
+
 class StoreError(SegmentationError):
     """The store holds something that it should not hold, or lacks something that it should."""

@@ -16,9 +16,12 @@ from segmentation.config import Config
 from segmentation.dates import days_between, window
 from segmentation.errors import DataContractError
 from segmentation.sources import slices
+from segmentation.sources.listing import Looked, days_to_look_at, other_recipes
+from segmentation.sources.places import by_day
+from segmentation.sources.slices import FileIndex
 from segmentation.store.derivations import Derivations
-from segmentation.store.recipes import record_recipe
 from segmentation.store.store import open_store
+from segmentation.tables import USERS
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,8 +64,9 @@ def backfill(
 ) -> dict[str, Any]:
     """Prepare the days and their windows side by side, then derive the days once in date order.
 
-    `order` says in which order days are prepared; the result does not depend on it. Days without rows are skipped where
-    the configuration refuses them. Returns the published days' figures, the skipped days and the warnings.
+    `order` says in which order days are prepared; the result does not depend on it. Days are skipped, with a warning, that
+    have no rows where the configuration refuses that, or that are not complete. Returns the published days' figures, the
+    skipped days and the warnings.
 
     Raises DataContractError for a day whose rows break their contract, after all other days were prepared and the days
     that do not need it were derived.
@@ -90,21 +94,21 @@ def prepare(
 ) -> tuple[list[date], list[str], DataContractError | None]:
     """Extract and validate the days and their windows: first every file is indexed, then every day is split and gated.
 
-    Returns the days without rows that must have some, the warnings, and the first failure of the data.
+    Returns the days that must not be published, the warnings, and the first failure of the data.
     """
     store = open_store(config)
-    state = record_recipe(config, store)
+    state = stages.recorded(config, store)
+    looked = Looked()
     with _Workers(workers) as pool:
-        parts = [(part, workers) for part in range(workers)]
-        for done, _ in enumerate(pool.map(_index_files, [(config, part) for part in parts])):
-            progress("reading files", done, len(parts))
-        progress("reading files", len(parts), len(parts))
-        _, empty = stages.read_days(config, days, set(days))
+        _look_at(pool, config, days, workers, looked, progress)
+        _, refused = stages.read_days(config, days, set(days), looked)
         # As a run of each day by itself: a day that is refused asks for no window.
-        wanted = set(days) - set(empty)
+        wanted = set(days) - set(refused)
         for day in sorted(wanted):
             wanted.update(window(day, store.recipe_on(state, day).features.window_days))
         fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
+        if any(by_day(source) for source in config.sources.activity().values()):
+            _look_at(pool, config, sorted(set(fresh) - set(days)), workers, looked, progress)
         if order == "backward":
             fresh.reverse()
         elif order == "random":
@@ -112,26 +116,60 @@ def prepare(
         batches = [fresh[start : start + BATCH_DAYS] for start in range(0, len(fresh), BATCH_DAYS)]
         warnings: list[str] = []
         failures: list[DataContractError] = []
-        for done, result in enumerate(pool.map(_prepare_days, [(config, batch) for batch in batches])):
+        for done, result in enumerate(
+            pool.map(_prepare_days, [(config, batch, looked.for_days(batch)) for batch in batches])
+        ):
             progress("checking days", min(done * BATCH_DAYS, len(fresh)), len(fresh))
             warnings += result[0]
             failures += result[1]
         progress("checking days", len(fresh), len(fresh))
-        warnings += stages.read_days(config, days, set(days))[0]["warnings"]
-    return sorted(empty), sorted(warnings), min(failures, key=str, default=None)
+        warnings += stages.read_days(config, days, set(days), looked)[0]["warnings"]
+        warnings += (f"skipped: {refused[day]}" for day in sorted(refused))
+    return sorted(refused), sorted(warnings), min(failures, key=str, default=None)
 
 
-def _index_files(task: tuple[Config, tuple[int, int]]) -> None:
-    config, part = task
+def _look_at(
+    pool: "_Workers", config: Config, days: Sequence[date], workers: int, looked: Looked, progress: Progress
+) -> None:
+    """Index the sources' files, and what those by day have of the days and of those to compare with, side by side; all but
+    what was looked at already."""
     store = open_store(config)
     state = store.state()
-    latest, *others = [store.recipe(name) for name in state.recipes_in_force()]
-    slices.index(store.objects, config.sources.orders, config.root, latest, others, part=part)
+    latest = store.recipe(state.recipes_in_force()[0])
+    known: set[date] = set().union(*looked.days.values())
+    wanted = days_to_look_at(days, state) - known
+    tables = [
+        table
+        for table, source in config.sources.tables().items()
+        if table in latest.columns
+        # Users by day are asked for when a day is accepted.
+        and (table != USERS if by_day(source) else (table, latest.reading) not in looked.files)
+    ]
+    tasks = [(config, tables, wanted, (part, workers)) for part in range(workers)]
+    for done, found in enumerate(pool.map(_index_files, tasks)):
+        progress("reading files", done, len(tasks))
+        for table, files in found.items():
+            looked.add(table, latest, files, wanted)
+    progress("reading files", len(tasks), len(tasks))
 
 
-def _prepare_days(task: tuple[Config, list[date]]) -> tuple[list[str], list[DataContractError]]:
-    config, days = task
-    read, _ = stages.read_days(config, days, set())
+def _index_files(task: tuple[Config, list[str], set[date], tuple[int, int]]) -> dict[str, tuple[FileIndex, ...]]:
+    config, tables, days, part = task
+    store = open_store(config)
+    state = store.state()
+    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
+    latest = next(iter(recipes.values()))
+    return {
+        table: slices.index(
+            store.objects, config, table, latest, other_recipes(recipes, latest, state, table), days, part
+        )
+        for table in tables
+    }
+
+
+def _prepare_days(task: tuple[Config, list[date], Looked]) -> tuple[list[str], list[DataContractError]]:
+    config, days, looked = task
+    read, _ = stages.read_days(config, days, set(), looked)
     try:
         return stages.validate(config, read["read"])["warnings"], []
     except DataContractError as error:

@@ -4,8 +4,7 @@ Each takes the date and small references, keeps its results in the store, and ca
 is not made twice.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -17,12 +16,16 @@ import pyarrow.compute as pc
 from segmentation.adjustment import policy
 from segmentation.clustering.model import Fit, Model
 from segmentation.config import Config, Recipe
+from segmentation.contracts import expectations
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
+from segmentation.contracts.sign_ups import with_sign_ups
 from segmentation.dates import window
-from segmentation.errors import ConfigError, DataContractError, NoRowsError
+from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError, SegmentationError
 from segmentation.features.catalogue import model_features, values
+from segmentation.features.engine import EPOCH
 from segmentation.features.windows import window_sums
 from segmentation.sources import slices
+from segmentation.sources.listing import Listing, Looked
 from segmentation.store import commits
 from segmentation.store.content import money, money_units
 from segmentation.store.derivations import Derivations
@@ -30,6 +33,7 @@ from segmentation.store.recipes import record_recipe
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import AcceptedDay, Published, State
 from segmentation.store.store import Store, open_store
+from segmentation.tables import ACTIVITY, ORDERS, REVIEWS, USERS
 from segmentation.tracking import memberships as tracking
 from segmentation.tracking.aliases import aliases
 from segmentation.tracking.causes import HadTheyDoneNothing
@@ -37,34 +41,54 @@ from segmentation.tracking.first_seen import seen_before
 from segmentation.tracking.migrations import migrations
 from segmentation.tracking.segments import segments
 
-WEEKS_COMPARED = 4
-
 
 def extract(config: Config, day: date) -> dict[str, Any]:
     """Read what the day's window needs and has not, and again the look-back, into raw slices.
 
     Returns the date, the name of the list of slices that `validate` is to look at, and the day's raw rows.
     Raises ConfigError for a day outside of [project] start and end, NoRowsError for a day without rows where that is not
-    allowed, DataContractError for a file that cannot be read.
+    allowed, NotYetError for one that is not complete, DataContractError for a file that cannot be read, SourceError for a
+    source that cannot be reached.
     """
     check_day(config, day)
     store = open_store(config)
-    state = record_recipe(config, store)
+    state = recorded(config, store)
     recipe = store.recipe_on(state, day)
     wanted = days_to_read(config, state, window(day, recipe.features.window_days), day)
-    read, empty = read_days(config, wanted, by_date={day})
-    if empty:
-        raise NoRowsError(
-            f"{day} has no rows in {config.sources.orders.path or config.sources.orders.sample}; if a day without rows is "
-            'right for this shop, set [validation] empty_days = "allow" and run the day again'
-        )
+    read, refused = read_days(config, wanted, by_date={day})
+    if day in refused:
+        raise refused[day]
     return {"date": day.isoformat(), **read}
+
+
+def recorded(config: Config, store: Store) -> State:
+    """The state, with the configuration's recipe in force from the day after the latest published one.
+
+    Raises ConfigError for a recipe that is wrong, or that the history cannot go on with.
+    """
+    expectations.check(config.recipe())
+    return record_recipe(config, store)
+
+
+def waiting_for(config: Config, day: date) -> str:
+    """What the day still lacks to be complete, by its sources' [complete] sections: "" if nothing."""
+    check_day(config, day)
+    store = open_store(config)
+    state = recorded(config, store)
+    recipe = str(state.recipe_on(day))
+    listing = _listing(config, store, state, [day])
+    return listing.not_yet(day, recipe, listing.tables(day, recipe))
+
+
+def _listing(config: Config, store: Store, state: State, days: Iterable[date], looked: Looked | None = None) -> Listing:
+    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
+    return Listing(config, store.objects, state, recipes, days, looked)
 
 
 def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
     """Those of the days that are not accepted yet, were read by another recipe, or are within the look-back of `first`."""
     store = open_store(config)
-    lookback = timedelta(days=config.sources.orders.options.lookback_days)
+    lookback = timedelta(days=max(source.options.lookback_days for source in config.sources.activity().values()))
     readings = {name: store.recipe(name).reading for name in {recipe.hash for recipe in state.recipes}}
 
     def is_read(day: date) -> bool:
@@ -79,99 +103,56 @@ def check_day(config: Config, day: date) -> None:
     if start and day < start:
         raise ConfigError(
             f"{day} is before [project] start = {start}: the history begins there; earlier days only feed it (to have one "
-            "read again, set [sources.orders.options] lookback_days so that a day that you run reaches it)"
+            "read again, set lookback_days of its source so that a day that you run reaches it)"
         )
     if end and day > end:
         raise ConfigError(f"{day} is after [project] end = {end}: the history ends there")
 
 
-def read_days(config: Config, days: Iterable[date], by_date: set[date]) -> tuple[dict[str, Any], list[date]]:
+def read_days(
+    config: Config, days: Iterable[date], by_date: set[date], looked: Looked | None = None
+) -> tuple[dict[str, Any], dict[date, SegmentationError]]:
     """List the slices of the given days, those left out that are accepted from exactly these slices already.
 
-    Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings, and those of
-    these days that have no rows and must have some: days that were accepted with rows keep them.
+    Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings; and, of these
+    days, why one must not be published: it has no rows and must have some, or is not complete. A day that was accepted with
+    rows keeps them. looked: what is known of the sources already, which are not looked at again for it.
     """
     store = open_store(config)
     state = store.state()
-    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
-    indexed: dict[str, tuple[slices.FileIndex, ...]] = {}
-    files: tuple[slices.FileIndex, ...] = ()
+    days = list(days)
+    listing = _listing(config, store, state, days, looked)
     reads = {}
     rows = 0
-    empty: list[date] = []
-    days = list(days)
+    refused: dict[date, SegmentationError] = {}
     for day in days:
-        name = str(state.recipe_on(day))
-        recipe = recipes[name]
-        if recipe.reading not in indexed:
-            indexed[recipe.reading] = slices.index(
-                store.objects, config.sources.orders, config.root, recipe, list(recipes.values())
-            )
-        files = indexed[recipe.reading]
-        found = {file.key: slices.raw_rows([file], day) for file in files if day in file.days}
         accepted = state.accepted.get(day)
+        recipe = str(state.recipe_on(day))
+        tables = listing.tables(day, recipe)
         if day in by_date:
-            rows += sum(found.values())
-            kept = accepted and accepted.has_users
-            if not found and not kept and config.validation.empty_days == "refuse":
-                empty.append(day)
-        if accepted and accepted.reading == recipe.reading and accepted.tables["orders"].files == found:
+            there = sum(sum(files.values()) for files in _files(tables).values())
+            rows += there
+            if waiting := listing.not_yet(day, recipe, tables):
+                refused[day] = NotYetError(f"{day} is not complete yet: {waiting}")
+            elif not (there or (accepted and accepted.has_users) or config.validation.empty_days == "allow"):
+                refused[day] = NoRowsError(
+                    f"{day} has no rows in {listing.places}; if a day without rows is right for this shop, set "
+                    '[validation] empty_days = "allow" and run the day again'
+                )
+        if accepted and accepted.reading == store.recipe(recipe).reading and accepted.files == _files(tables):
             continue
-        earlier = [slices.raw_rows(files, day - timedelta(weeks=weeks)) for weeks in range(1, WEEKS_COMPARED + 1)]
         reads[day.isoformat()] = {
-            "files": found,
-            "names": {file.key: file.name for file in files if file.key in found},
-            "weekday_rows": [count for count in earlier if count],
-            "recipe": name,
+            "tables": tables,
+            "recipe": recipe,
             "instead_of": accepted.hash if accepted else None,
         }
-    warnings = [
-        *_late(state, files, set(days)),
-        *_odd_files(files, set(days)),
-        *_beyond(files, by_date - set(empty)),
-    ]
-    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": warnings}, empty
+    warnings = listing.warnings(by_date - refused.keys())
+    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": warnings}, refused
 
 
-def _late(state: State, files: Iterable[slices.FileIndex], read: set[date]) -> Iterator[str]:
-    """A warning if accepted days that were not read again have other numbers of rows in the files than were accepted."""
-    there: Counter[date] = Counter()
-    for file in files:
-        there.update({day: rows for day, (_, rows) in file.days.items()})
-    accepted = {day: sum(value.tables["orders"].files.values()) for day, value in state.accepted.items()}
-    # Not of days without any row: files may be put away once they were read.
-    differ = sorted(day for day, rows in accepted.items() if day not in read and there[day] not in (0, rows))
-    if differ:
-        more = sum(there[day] - accepted[day] for day in differ)
-        yield (
-            f"the source has {more:+} rows for {len(differ)} days before the look-back (the first is {differ[0]}): they "
-            "count once their day is run by date, or lies within [sources.orders.options] lookback_days"
-        )
-
-
-def _odd_files(files: Iterable[slices.FileIndex], read: set[date]) -> Iterator[str]:
-    """Warnings of files with rows of the days read, or of no day at all: rows without a day, copies of another file."""
-    ours = [file for file in files if not file.days or not read.isdisjoint(file.days)]
-    undated = [file for file in ours if file.undated]
-    if undated:
-        rows = sum(file.undated for file in undated)
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in undated[0].reasons.items())
-        yield (
-            f"{rows} rows belong to no day and are in quarantine ({len(undated)} files; {undated[0].name}: {reasons}); "
-            "`segmentation quality` counts them by file"
-        )
-    for file in ours:
-        if file.copies and file.rows:
-            yield f"{', '.join(file.copies)} has the same bytes as {file.name} and counts once: is it a copy?"
-
-
-def _beyond(files: Iterable[slices.FileIndex], asked: Iterable[date]) -> Iterator[str]:
-    """A warning of days asked for that are later than every row: perhaps they are not over yet."""
-    newest = max((day for file in files for day in file.days), default=date.min)
-    beyond = sorted(day for day in asked if day > newest)
-    if beyond:
-        which = f"{beyond[0]} has" if len(beyond) == 1 else f"{beyond[0]} and {len(beyond) - 1} days after it have"
-        yield f"{which} no rows and neither has any later day; is the day over? The newest row is of {newest}"
+def _files(tables: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Of a listed day: table → key of the raw file index → its rows of the day; as `AcceptedDay.files`."""
+    return {name: listed["files"] for name, listed in tables.items() if name in ACTIVITY}
 
 
 def validate(config: Config, read: str) -> dict[str, Any]:
@@ -190,31 +171,34 @@ def validate(config: Config, read: str) -> dict[str, Any]:
     while days := store.named("raw/reads", read)["days"]:
         state = store.state()
         checked: dict[date, AcceptedDay] = {}
+        ratings: dict[date, tuple[float, float]] = {}
         for text, listed in sorted(days.items()):
             day = date.fromisoformat(text)
             recipe = store.recipe(listed["recipe"])
             old = state.accepted.get(day)
-            if old and old.reading == recipe.reading and old.tables["orders"].files == listed["files"]:
+            if old and old.reading == recipe.reading and old.files == _files(listed["tables"]):
                 continue
-            files = [slices.load(store.objects, name, key) for key, name in sorted(listed["names"].items())]
-            raw = slices.read_day(store.objects, files, day)
-            accepted, critical = check_rows(store.objects, day, raw, listed, recipe, config.validation)
+            accepted, critical = _check_day(config, store, day, listed["tables"], recipe, old)
             if old and old.has_users:
                 critical = critical or lost(old, accepted, config.validation)
                 if critical:
                     warnings.append(f"{day} kept its earlier rows: {critical}")
             elif critical:
                 refused.append(f"{day}: {critical}")
-            if accepted and not critical:
+            if not critical:
                 checked[day] = accepted
+                if REVIEWS in recipe.options:
+                    lowest, highest = recipe.options[REVIEWS]["rating"]
+                    ratings[day] = (lowest, highest)
         outdated: list[date] = []
-        for day, accepted in with_cells(store.objects, checked).items():
+        for day, accepted in with_sign_ups(store.objects, with_cells(store.objects, checked, ratings)).items():
             outcome = commits.accept(store, day, accepted, days[day.isoformat()]["instead_of"])
             if outcome == "outdated":
                 outdated.append(day)
                 continue
-            total["accepted"] += accepted.tables["orders"].rows
-            total["quarantined"] += accepted.tables["orders"].quality["quarantined"]
+            for table in accepted.activity.values():
+                total["accepted"] += table.rows
+                total["quarantined"] += table.quality["quarantined"]
             total["records"] += outcome == "accepted"
         if not outdated:
             break
@@ -224,6 +208,23 @@ def validate(config: Config, read: str) -> dict[str, Any]:
             "the data broke its contract, nothing of these days was accepted: " + "; ".join(refused)
         )
     return {**total, "warnings": warnings}
+
+
+def _check_day(
+    config: Config, store: Store, day: date, listed: Mapping[str, Any], recipe: Recipe, old: AcceptedDay | None
+) -> tuple[AcceptedDay, str]:
+    """The day's tables, and what is critical about their rows: "" if nothing."""
+    tables = {USERS: old.tables[USERS]} if old and USERS in old.tables else {}
+    critical = []
+    for table, found in listed.items():
+        files = [slices.load(store.objects, name, key, table) for key, name in sorted(found["names"].items())]
+        raw = slices.read_day(store.objects, files, EPOCH if table == USERS else day)
+        accepted, why = check_rows(store.objects, table, day, raw, found, recipe, config.validation)
+        if accepted:
+            tables[table] = accepted
+        else:
+            critical.append(why)
+    return AcceptedDay(tables, recipe.reading), "; ".join(critical)
 
 
 def build_features(config: Config, day: date) -> dict[str, Any]:
@@ -246,23 +247,29 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     if manifest := folder.manifest():
         return {"derivation": asked.hash, "users": manifest["summary"]["users"]}
     recipe = store.recipe(asked.recipe)
-    partitions = {
-        other: table
-        for other in window(day, recipe.features.window_days)
-        if (table := state.accepted[other].tables["orders"]).cells
-    }
+    accepted = {other: state.accepted[other] for other in window(day, recipe.features.window_days)}
+    cells: dict[str, dict[str, str]] = {}
+    columns: set[str] = set()
+    for other, value in accepted.items():
+        for name, table in value.activity.items():
+            if table.cells:
+                cells.setdefault(name, {})[other.isoformat()] = table.cells
+                columns.update(f"{name}.{column}" for column in table.columns)
+    _check_currency(day, accepted)
+    dimension = state.users_on(day)
     parent = state.published[asked.parent] if asked.parent else None
     inputs: dict[str, Any] = {
         "derivation": asked.document,
         "parent_folder": parent.folder if parent else None,
-        "cells": {other.isoformat(): table.cells for other, table in partitions.items()},
-        "columns": sorted({column for table in partitions.values() for column in table.columns}),
-        "quality": state.accepted[day].tables["orders"].quality,
+        "cells": cells,
+        "columns": sorted(columns),
+        "users": dimension.accepted if dimension else None,
+        "quality": {name: table.quality for name, table in state.accepted[day].tables.items()},
     }
     sums = _sums(store, inputs, day, day, recipe)
     features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
-    if "amount" in inputs["columns"]:
-        features = features.append_column("revenue", money(sums["amount"].to_numpy()))
+    if "orders.amount" in columns:
+        features = features.append_column("revenue", money(sums["amount"].fill_null(0).to_numpy()))
     if parent and asked.parent:
         present = _parent(store, parent.folder, asked.parent).memberships["user_id"].combine_chunks()
         users = features["user_id"].combine_chunks()
@@ -275,9 +282,34 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     return {"derivation": asked.hash, "users": features.num_rows}
 
 
+def _check_currency(day: date, window: Mapping[date, AcceptedDay]) -> None:
+    found: dict[str, date] = {}
+    for other, accepted in window.items():
+        if ORDERS in accepted.tables and (currency := accepted.tables[ORDERS].quality.get("currency")):
+            found.setdefault(currency, other)
+    if len(found) > 1:
+        told = ", ".join(f"{currency} (first on {other})" for currency, other in sorted(found.items()))
+        raise DataContractError(
+            f"{day}: the orders of its window are in several currencies: {told}; convert them to one"
+        )
+
+
 def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, recipe: Recipe) -> pa.Table:
-    paths = [(date.fromisoformat(day), store.objects.path(key)) for day, key in sorted(inputs["cells"].items())]
-    return window_sums(paths, as_of, known_until, recipe.features)
+    """The window sums of the population: everyone with a row in the window whom the table of users does not exclude."""
+    paths = {
+        name: [(date.fromisoformat(day), store.objects.path(key)) for day, key in sorted(days.items())]
+        for name, days in inputs["cells"].items()
+    }
+    sums = window_sums(paths, as_of, known_until, recipe.features)
+    return sums.filter(pc.invert(pc.is_in(sums["user_id"], value_set=_excluded(store, inputs))))
+
+
+def _excluded(store: Store, inputs: Mapping[str, Any]) -> pa.Array:
+    """Ids of the users whom the table of users excludes, in ascending order."""
+    users = store.objects.table(inputs["users"]) if inputs["users"] else None
+    if users is None or "excluded" not in users.column_names:
+        return pa.array([], pa.string())
+    return users.filter(pc.fill_null(users["excluded"], False))["user_id"].combine_chunks()
 
 
 def _features(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, recipe: Recipe) -> pa.Table:
@@ -353,7 +385,9 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
         idle = partial(_features, store, inputs, day, parent.day, recipe)
         causes = HadTheyDoneNothing(users, idle, fit, model.ids)
         known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
-        members = tracking.follow(day, users, today, parent, recipe.adjustment, known, causes)
+        before = store.json(f"{inputs['parent_folder']}/inputs.json")
+        redefined = tracking.Redefined.of(_excluded(store, inputs), _excluded(store, before))
+        members = tracking.follow(day, users, today, parent, recipe.adjustment, known, causes, redefined)
     events = {segment.segment_id: "born" if segment.born == day else "continued" for segment in model.segments}
     present = members.filter(pc.is_valid(members["segment_id"]))
     revenue = money_units(features["revenue"]) if "revenue" in features.column_names else None
@@ -391,7 +425,7 @@ def publish(config: Config, day: date, derivation: str) -> dict[str, Any]:
             "moved": _moved(members),
             "share_moved": round(_moved(members) / max(users, 1), 6),
         }
-        folder.put_json("quality", {"date": day.isoformat(), "tables": {"orders": inputs["quality"]}})
+        folder.put_json("quality", {"date": day.isoformat(), "tables": inputs["quality"]})
         folder.complete(folder.snapshot_id(), summary)
     manifest = folder.manifest()
     assert manifest is not None

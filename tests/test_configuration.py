@@ -54,7 +54,7 @@ def test_a_wrong_setting_is_named_with_what_to_do(tmp_path: Path, text: str, sai
     ("text", "said"),
     [
         ("", "[sources] is missing"),
-        ("[sources.orders]\n", "exactly one of path and sample"),
+        ("[sources.orders]\n", "exactly one of path, sql and sample"),
         ("= 3", "is not valid TOML"),
     ],
 )

@@ -29,9 +29,11 @@ CHECK = "Check it"
 
 # The order in which a newcomer needs them.
 ORDER = (
+    *("init", "check"),
     *("run", "backfill", "reconcile"),
     *("report", "segments", "migrations", "history", "decisions", "quality", "user", "features"),
     *("verify", "digest", "log"),
+    "simulate",
 )
 PIPE_WIDTH = 200  # characters; a table in a pipe or a file is not cut to a terminal's width
 
@@ -46,7 +48,8 @@ app = typer.Typer(
     name="segmentation",
     cls=Ordered,
     help="Segment a shop's users day by day, and see who moved where and why.",
-    epilog="Start with `segmentation run --date DATE` or `segmentation backfill --from DATE --to DATE`; then look: "
+    epilog="Start with `segmentation init SAMPLE`, which writes a configuration, and `segmentation check`; then "
+    "`segmentation run --date DATE` or `segmentation backfill --from DATE --to DATE`; then look: "
     "`segmentation report`, `segmentation segments`, `segmentation migrations`.",
     no_args_is_help=True,
     add_completion=False,

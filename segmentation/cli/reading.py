@@ -2,6 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,12 +49,14 @@ def report(
 
 @app.command(rich_help_panel=READ)
 def segments(context: typer.Context, day: Day = None, as_json: Json = False) -> None:
-    """The segments of a day: users, share, revenue, and what their users are like on average."""
+    """The segments of a day: users, share, revenue, what their users are like on average, and the features they are made of."""
     from segmentation.cli import tables
     from segmentation.monitor import read_models
 
     store = open_history(context)
-    show(read_models.segments(store, day or read_models.latest(store.state())), as_json, tables.segments)
+    day = day or read_models.latest(store.state())
+    rows, features = read_models.segments(store, day), read_models.model_features(store, day)
+    show(rows, as_json, partial(tables.segments, features=features))
 
 
 @app.command(rich_help_panel=READ)
@@ -133,7 +136,7 @@ def user(
 
 @app.command(rich_help_panel=READ)
 def features(as_json: Json = False) -> None:
-    """The features that users can be told apart by: unit, window, formula, and the columns that each needs."""
+    """The features that users can be told apart by: unit, window, formula, columns that each needs, when auto takes it."""
     from segmentation.cli import tables
     from segmentation.monitor import read_models
 

@@ -68,7 +68,7 @@ def backfill(
         config = open_config(context)
         with progress_bars(Console(stderr=True)) as progress:
             result = history.backfill(config, first, last, order.value, workers, progress)
-        tell([f"{day} has no rows and was skipped" for day in result["skipped"]] + result["warnings"])
+        tell(result["warnings"])
         show({**result, "stale": [other.isoformat() for other in history.stale(config)]}, as_json, tables.backfilled)
 
 

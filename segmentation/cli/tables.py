@@ -28,7 +28,14 @@ SHOWN = {
     "monetary": ("Spend", "per user"),
     "average_order_value": ("Order", "value"),
     "order_gap": ("Order gap", "days"),
+    "browse_recency": ("Browsed", "days ago"),
+    "sessions": ("Sessions", "per user"),
+    "views_per_session": ("Views", "per session"),
+    "carts": ("Carts", "per user"),
+    "purchases": ("Purchases", "per user"),
 }
+
+MEANS = 5  # as many of them as there is room for
 
 
 def _table(*columns: tuple[str, str], title: str = "") -> Table:
@@ -59,9 +66,12 @@ def report(console: Console, record: Record) -> None:
     console.print(record["path"], soft_wrap=True, markup=False)
 
 
-def segments(console: Console, rows: list[Record]) -> None:
-    """Largest first; revenue is the net amount in the window, the other figures are means over the segment's users."""
-    means = [name for name in SHOWN if rows and MEAN + name in rows[0]]
+def segments(console: Console, rows: list[Record], features: list[str]) -> None:
+    """Largest first; revenue is the net amount in the window, the other figures are means over the segment's users.
+
+    features: those that the segments are made of.
+    """
+    means = [name for name in SHOWN if rows and MEAN + name in rows[0]][:MEANS]
     table = _table(
         ("Segment", "left"),
         ("Event", "left"),
@@ -81,6 +91,7 @@ def segments(console: Console, rows: list[Record]) -> None:
         )
     console.print(table)
     console.print(f"{_count(sum(row['users'] for row in rows), 'user')} in {_count(len(rows), 'segment')}.")
+    console.print(f"[dim]Made of: {escape(', '.join(features))}.[/]")
 
 
 def migrations(console: Console, record: Record) -> None:
@@ -152,6 +163,16 @@ def _matrix_cell(users: int, diagonal: bool) -> Text:
     return Text(f"{users:,}", style="dim" if diagonal else "bold")
 
 
+NOTED = {  # counts of accepted rows that are worth a second look
+    "returns": "returns",
+    "zero_quantity": "with quantity 0",
+    "zero_amount": "with amount 0",
+    "unknown_event_type": "of an unknown event type",
+    "before_sign_up": "from before the user signed up",
+    "excluded": "of users who are left out",
+}
+
+
 def history(console: Console, rows: list[Record]) -> None:
     table = _table(
         ("Date", "left"),
@@ -202,14 +223,16 @@ def quality(console: Console, record: Record) -> None:
         row("quarantined", counts["quarantined"])
         for reason, count in sorted(counts["reasons"].items(), key=lambda pair: (-pair[1], pair[0])):
             row(f"  [dim]{escape(reason)}[/]", count)
-        for key, label in (("returns", "returns"), ("zero_quantity", "quantity 0"), ("zero_amount", "amount 0")):
+        for key, label in NOTED.items():
             if counts.get(key):
-                row(f"[dim]accepted with {label}[/]", counts[key])
+                row(f"[dim]accepted {label}[/]", counts[key])
         lines: list[RenderableType] = [table]
         lines += [
             f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(observed(warning['observed']))}"
             for warning in counts["warnings"]
         ]
+        if counts.get("quarantine"):
+            lines.append(f"[dim]The quarantined rows, as they came: {escape(counts['quarantine'])} in the store[/]")
         console.print(Group(*lines))
     columns = ("File", "Rows", "Of accepted days", "Waiting", "Undated")
     table = _table((columns[0], "left"), *((column, "right") for column in columns[1:]), title="Files, all their days")
@@ -218,6 +241,9 @@ def quality(console: Console, record: Record) -> None:
         table.add_row(escape(file["file"]), *(_whole(count) for count in counts))
         for reason, count in file["undated_reasons"].items():
             table.add_row(f"  [dim]{escape(reason)}[/]", "", "", "", _whole(count))
+        if file["elsewhere"]:
+            said = f"{file['elsewhere']:,} of another day than its name says, not counted"
+            table.add_row(f"  [dim]{said}[/]", "", "", "", "")
     if record["files"]:
         console.print(table)
 
@@ -253,11 +279,20 @@ def user(console: Console, record: Record) -> None:
 
 
 def features(console: Console, rows: list[Record]) -> None:
-    table = _table(("Feature", "left"), ("Unit", "left"), ("Formula", "left"), ("Window", "left"), ("Needs", "left"))
+    headings = ("Feature", "Unit", "Formula", "Window", "Needs", "Auto")
+    table = _table(*((heading, "left") for heading in headings))
     for row in rows:
-        values: list[Any] = [row["name"], row["unit"], row["formula"], row["window"], ", ".join(row["needs"])]
+        values: list[Any] = [
+            row["name"],
+            row["unit"],
+            row["formula"],
+            row["window"],
+            ", ".join(row["needs"]),
+            row["auto"],
+        ]
         table.add_row(*map(escape, values))
     console.print(table)
+    console.print('[dim]Auto: \\[clustering] features = "auto" takes it, of a shop that has these rows.[/]')
 
 
 def verify(console: Console, record: Record) -> None:

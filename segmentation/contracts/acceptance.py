@@ -1,4 +1,4 @@
-"""One day's raw rows → accepted rows, cells and quarantined rows in the store, with their counts."""
+"""One day's raw rows of a table → accepted rows, cells and quarantined rows in the store, with their counts."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,58 +12,72 @@ from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, Finding, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
+from segmentation.features.engine import in_order
+from segmentation.features.parts import FIVE_STARS, Scale
+from segmentation.store import quarantine
 from segmentation.store.content import hash_table
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
+from segmentation.tables import REVIEWS, USERS
 
-TABLE = "orders"
 WRITERS = 4
 
 
 def check_rows(
-    objects: Objects, day: date, raw: pa.Table, listed: Mapping[str, Any], recipe: Recipe, validation: Validation
-) -> tuple[AcceptedDay | None, str]:
-    """Split the rows, gate them, and keep what was accepted and what was quarantined.
+    objects: Objects,
+    table: str,
+    day: date,
+    raw: pa.Table,
+    listed: Mapping[str, Any],
+    recipe: Recipe,
+    validation: Validation,
+) -> tuple[AcceptedTable | None, str]:
+    """Split a table's rows of a day, gate them, and keep what was accepted and what was quarantined.
 
-    `listed`: the day's `files` (rows by key), their `names`, and `weekday_rows`, the raw rows of the same weekdays before.
-    Returns the day, or None and what is critical about its rows; then nothing is kept.
+    `listed`: the table's `files` (rows by key), their `names`, and `weekday_rows`, its raw rows of the same weekdays before.
+    Returns the table, or None and what is critical about its rows; then nothing is kept. Its quality has all counts, and
+    `kept`: how many of the quarantined rows are written for people to read.
+
+    Raises ConfigError when one of the recipe's own expectations is wrong, or about a column that the rows have not.
     """
-    parts = split(raw, recipe)
-    table = parts.accepted.sort_by([(name, "ascending") for name in parts.accepted.column_names])
-    verdict = gate(
-        table,
-        Figures(raw.num_rows, table.num_rows, parts.quarantined.num_rows, tuple(listed["weekday_rows"])),
-        validation,
-    )
+    parts = split(raw, recipe, table)
+    rows = in_order(parts.accepted)
+    verdict = gate(rows, Figures.of(parts, listed["weekday_rows"]), validation, table, recipe)
     if verdict.critical:
-        return None, ", ".join(_said(finding) for finding in verdict.critical)
-
-    def kept(folder: str, rows: pa.Table) -> str | None:
-        return objects.put_table(f"{folder}/{TABLE}/date={day}", rows) if rows.num_rows else None
-
-    some = table.num_rows > 0
-    accepted = AcceptedTable(
-        partition=hash_table(table, sorted(table.column_names)) if some else "",
-        users=hash_table(pa.table({"user_id": table["user_id"].unique()}), ["user_id"]) if some else "",
-        files=dict(listed["files"]),
-        rows=table.num_rows,
-        accepted=kept("accepted", table),
-        cells=None,
-        quarantine=kept("quarantine", parts.quarantined),
-        columns=list(table.column_names) if some else [],
-        quality=counts(parts, verdict),
-        names=dict(listed["names"]),
+        return None, f"{table}: " + ", ".join(_said(finding) for finding in verdict.critical)
+    some = rows.num_rows > 0
+    # The table of users is of no day: one that did not change is kept once.
+    place = table if table == USERS else f"{table}/date={day}"
+    quarantined, kept = quarantine.put(objects, f"quarantine/{place}", parts.quarantined)
+    return (
+        AcceptedTable(
+            partition=hash_table(rows, None) if some else "",
+            users=hash_table(pa.table({"user_id": rows["user_id"].unique()}), ["user_id"]) if some else "",
+            files=dict(listed["files"]),
+            rows=rows.num_rows,
+            accepted=objects.put_table(f"accepted/{place}", rows) if some else None,
+            cells=None,
+            quarantine=quarantined,
+            columns=list(rows.column_names) if some else [],
+            quality=counts(parts, verdict) | {"kept": kept},
+            names=dict(listed["names"]),
+            elsewhere=dict(listed.get("elsewhere", {})),
+        ),
+        "",
     )
-    return AcceptedDay({TABLE: accepted}, recipe.reading), ""
 
 
-def lost(old: AcceptedDay, new: AcceptedDay | None, validation: Validation) -> str:
+def lost(old: AcceptedDay, new: AcceptedDay, validation: Validation) -> str:
     """What a day that was accepted with rows lost since, if it must not: "" if nothing."""
-    before, now = old.tables[TABLE], new.tables[TABLE] if new else None
-    if now is None or (not now.rows and not now.files and validation.empty_days == "refuse"):
-        return "its rows are not in the source any more"
-    gone = sorted(set(before.columns) - set(now.columns)) if now.rows else []
-    return f"the column {', '.join(gone)} is not in the source any more" if gone else ""
+    refuse = validation.empty_days == "refuse"
+    for name, before in old.activity.items():
+        now = new.activity.get(name)
+        if before.rows and refuse and (now is None or not (now.rows or now.files)):
+            return f"its rows of {name} are not in the source any more"
+        gone = sorted(set(before.columns) - set(now.columns)) if now and now.rows else []
+        if gone:
+            return f"the column {', '.join(gone)} of {name} is not in the source any more"
+    return ""
 
 
 def _said(finding: Finding) -> str:
@@ -71,15 +85,29 @@ def _said(finding: Finding) -> str:
     return f"{finding.reason} ({figures})" if figures else finding.reason
 
 
-def with_cells(objects: Objects, days: Mapping[date, AcceptedDay]) -> dict[date, AcceptedDay]:
-    """The days with the cells of their accepted rows made and kept; many days cost little more than one."""
-    keys = {day: key for day, accepted in days.items() if (key := accepted.tables[TABLE].accepted)}
-    columns = {tuple(days[day].tables[TABLE].columns) for day in keys}
-    made = cells([(day, objects.path(key)) for day, key in keys.items()], same_columns=len(columns) == 1)
+def with_cells(
+    objects: Objects, days: Mapping[date, AcceptedDay], ratings: Mapping[date, Scale] | None = None
+) -> dict[date, AcceptedDay]:
+    """The days with the cells of their accepted rows made and kept; many days cost little more than one.
 
-    def kept(day: date) -> AcceptedDay:
-        accepted = replace(days[day].tables[TABLE], cells=objects.put_table(f"cells/{TABLE}/date={day}", made[day]))
-        return replace(days[day], tables={TABLE: accepted})
+    ratings: the lowest and the highest rating that the recipe of a day knows; 1 to 5 where it is not said.
+    """
+    done = dict(days)
+    alike: dict[tuple[str, Scale], list[tuple[date, str]]] = {}
+    for day, accepted in days.items():
+        for table, rows in accepted.activity.items():
+            if rows.accepted:
+                scale = (ratings or {}).get(day, FIVE_STARS) if table == REVIEWS else FIVE_STARS
+                alike.setdefault((table, scale), []).append((day, objects.path(rows.accepted)))
+    for (table, scale), paths in alike.items():
+        same_columns = len({tuple(days[day].tables[table].columns) for day, _ in paths}) == 1
+        made = cells(table, paths, same_columns=same_columns, rating=scale)
 
-    with ThreadPoolExecutor(WRITERS) as writers:  # compressing and writing let go of the interpreter
-        return {**days, **dict(zip(made, writers.map(kept, made), strict=True))}
+        def kept(day: date, table: str = table, made: Mapping[date, pa.Table] = made) -> str:
+            return objects.put_table(f"cells/{table}/date={day}", made[day])
+
+        with ThreadPoolExecutor(WRITERS) as writers:  # compressing and writing let go of the interpreter
+            for day, key in zip(made, writers.map(kept, made), strict=True):
+                with_key = replace(done[day].tables[table], cells=key)
+                done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
+    return done

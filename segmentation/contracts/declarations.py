@@ -1,11 +1,11 @@
 """What a valid row and a normal day are, as declared: Great Expectations' own configurations, in a JSON file per table.
 
 `rows` hold for every accepted row; `meta.reason` says what is wrong with a row that violates one. `day` holds for the
-day's figures (`quarantined_share`, `volume_ratio`); its limits are the configuration's.
+day's figures (`quarantined_share`, `volume_ratio`, `unknown_event_share`, `currencies`). {"$PARAMETER": name} is a limit that
+the configuration has.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,11 +18,6 @@ class Declaration:
 
     rows: tuple[dict[str, Any], ...]
     day: tuple[dict[str, Any], ...]
-
-    def rows_about(self, columns: Iterable[str]) -> list[dict[str, Any]]:
-        """The row expectations about those columns, in the order of the declaration."""
-        there = set(columns)
-        return [rule for rule in self.rows if rule["kwargs"]["column"] in there]
 
 
 @cache

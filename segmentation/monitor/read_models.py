@@ -21,10 +21,11 @@ from segmentation.store.derivations import Derivations
 from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
+from segmentation.tables import USERS
 from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
-    from segmentation.features.catalogue import Feature
+    from segmentation.features.parts import Feature
 
 Record = dict[str, Any]
 
@@ -107,6 +108,12 @@ def _segments(store: Store, published: Published) -> list[Record]:
     return [{**{name: row[name] for name in first}, **row} for row in rows]
 
 
+def model_features(store: Store, day: date) -> list[str]:
+    """The features that the day's segments are made of. Raises SegmentationError if the day is not published."""
+    published = published_on(store.state(), day)
+    return list(store.json(f"{published.folder}/model.json")["features"])
+
+
 def migrations(store: Store, first: date, last: date) -> Record:
     """Who was in which segment at the end of `first`, and where at the end of `last`: {from, to, cells}.
 
@@ -164,22 +171,28 @@ def _decision(store: Store, published: Published) -> Record:
 
 
 def quality(store: Store, day: date) -> Record:
-    """The day's rows: {date, tables: {orders: {rows, accepted, quarantined, reasons, …, warnings}}}, counts only.
+    """The day's rows: {date, tables: {orders: {rows, accepted, quarantined, reasons, …, warnings, quarantine}}}, counts only.
 
-    Of the rows as they are accepted now; the snapshot's quality.json keeps what was known when it was published.
+    quarantine: the CSV file with quarantined rows as they came, None if there are none. All is of the rows as they are
+    accepted now; the snapshot's quality.json keeps what was known when it was published.
     Raises SegmentationError, naming the nearest days, for a day that was never read.
     """
     state = store.state()
     if day in state.accepted:
         tables = state.accepted[day].tables
-        return {"date": day.isoformat(), "tables": {name: table.quality for name, table in tables.items()}}
+        found = {
+            name: {**table.quality, "quarantine": store.objects.path(table.quarantine) if table.quarantine else None}
+            for name, table in tables.items()
+        }
+        return {"date": day.isoformat(), "tables": found}
     raise _not_there(day, state.accepted, "has no accepted rows", "accepted")
 
 
 def files(store: Store, day: date) -> list[Record]:
     """Each file that the day's rows came from, with all its rows, of whatever day; counts only.
 
-    rows = of_accepted_days + waiting (of days nobody has asked for yet) + undated (quarantined with the file, by reason).
+    rows = of_accepted_days + waiting (of days nobody has asked for yet) + elsewhere (of other days than the file's name
+    says: they do not count) + undated (quarantined with the file, by reason).
     """
     from segmentation.sources import slices  # loads the engines, which a list of days does not need
 
@@ -189,13 +202,17 @@ def files(store: Store, day: date) -> list[Record]:
         for key in accepted.files:
             index = slices.load(store.objects, accepted.names.get(key, key), key, table)
             asked = sum(rows for other, (_, rows) in index.days.items() if other in state.accepted)
+            elsewhere = accepted.elsewhere.get(key, 0)
+            if table == USERS or elsewhere:
+                asked = accepted.files[key]
             found.append(
                 {
                     "table": table,
                     "file": index.name,
                     "rows": index.rows,
                     "of_accepted_days": asked,
-                    "waiting": index.rows - index.undated - asked,
+                    "waiting": index.rows - index.undated - asked - elsewhere,
+                    "elsewhere": elsewhere,
                     "undated": index.undated,
                     "undated_reasons": index.reasons,
                 }
@@ -204,14 +221,14 @@ def files(store: Store, day: date) -> list[Record]:
 
 
 def rows_per_day(store: Store, until: date, days: int) -> list[Record]:
-    """Rows read, accepted and quarantined of the last `days` accepted days up to `until`, all tables together."""
+    """Rows read, accepted and quarantined of the last `days` accepted days up to `until`, all tables but users together."""
     accepted = store.state().accepted
     found = sorted(day for day in accepted if until - timedelta(days=days) < day <= until)
     counts = ("rows", "accepted", "quarantined")
     return [
         {
             "date": day.isoformat(),
-            **{name: sum(table.quality[name] for table in accepted[day].tables.values()) for name in counts},
+            **{name: sum(table.quality[name] for table in accepted[day].activity.values()) for name in counts},
         }
         for day in found
     ]
@@ -257,7 +274,10 @@ def _spelt_alike(ids: pa.Array) -> pa.Array:
 
 
 def features() -> list[Record]:
-    """The catalogue of features: name, unit, window, formula, needs (canonical columns of the accepted rows)."""
+    """The catalogue of features: name, unit, window, formula, needs (canonical columns of the accepted rows, with their
+    table), auto (with which tables [clustering] features = "auto" takes it; "" if never)."""
+    from segmentation.features.catalogue import AUTO
+
     return [
         {
             "name": feature.name,
@@ -265,6 +285,7 @@ def features() -> list[Record]:
             "window": feature.window,
             "formula": feature.formula,
             "needs": sorted(feature.needs),
+            "auto": AUTO.get(feature.name, ""),
         }
         for feature in _catalogue().values()
     ]
@@ -330,7 +351,7 @@ def profile(store: Store, day: date) -> list[Record]:
     everyone = _features(store, published)
     catalogue = _catalogue()
     known = list(catalogue)
-    in_model = store.json(f"{published.folder}/model.json")["features"]
+    in_model = model_features(store, day)
     names = [name.removeprefix(MEAN) for name in rows[0] if name.startswith(MEAN)] if rows else []
     names.sort(key=lambda name: known.index(name) if name in known else len(known))
     return [

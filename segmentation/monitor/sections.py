@@ -12,6 +12,7 @@ from segmentation.monitor.page import Page, bar, card, cause_bar, empty, keys, l
 from segmentation.monitor.read_models import Record
 from segmentation.monitor.texts import NOTHING, Texts, compact, observed, share, signed, whole
 from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.tables import ACTIVITY
 from segmentation.tracking.migrations import CAUSES
 
 ROWS_DAYS = 28
@@ -55,7 +56,8 @@ def headline(page: Page) -> Markup:
     if None not in revenues:
         per_user = texts("headline.per_user", value=compact(sum(revenues) / page.users if page.users else None))
         tiles.append(_tile(texts("headline.revenue"), compact(sum(revenues)), per_user))
-    tables = list(read_models.quality(page.store, page.day)["tables"].values())
+    counted = read_models.quality(page.store, page.day)["tables"]
+    tables = [counts for name, counts in counted.items() if name in ACTIVITY]  # the table of users is of no day
     read, quarantined = total(tables, "rows"), total(tables, "quarantined")
     part = share(quarantined / read) if read else NOTHING
     below = texts("headline.quarantined", count=whole(quarantined), share=part)
@@ -316,6 +318,10 @@ def quality(page: Page) -> Markup:
     return join([lead(texts("quality.lead")), tag("div", cards, class_="pair")])
 
 
+# Of accepted rows; each is of one table.
+FACTS = ("returns", "zero_quantity", "zero_amount", "before_sign_up", "unknown_event_type", "excluded")
+
+
 def _quality_card(page: Page, name: str, counts: Record) -> Markup:
     texts = page.texts
 
@@ -324,16 +330,13 @@ def _quality_card(page: Page, name: str, counts: Record) -> Markup:
         return tag("tr", tag("th", label, scope="row"), tag("td", whole(count)), tag("td", part), class_=kind)
 
     reasons = sorted(counts["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))
+    facts = [(texts(f"quality.{key}"), counts.get(key, 0)) for key in FACTS]
     body = [
         row(texts("quality.read"), counts["rows"]),
         row(texts("quality.accepted"), counts["accepted"]),
         row(texts("quality.quarantined"), counts["quarantined"]),
         [row(reason, count, "detail") for reason, count in reasons if count],
-        [
-            row(texts(f"quality.{key}"), counts[key], "aside")
-            for key in ("returns", "zero_quantity", "zero_amount")
-            if counts[key]
-        ],
+        [row(label, count, "aside") for label, count in facts if count],
     ]
     heads = [tag("th", texts(f"quality.{key}"), scope="col") for key in ("rows", "count", "share")]
     table = tag(

@@ -1,4 +1,4 @@
-"""Files as they come: which files a source names, and their records with the columns that the mapping asks for.
+"""Files as they come: the columns that the mapping asks for, the records of CSV and Parquet files.
 
 CSV is text only: what a value means is decided later, so that a bad value is a row in quarantine and never a crash. Every
 line is part of a record or a malformed line. (So DuckDB's CSV reader is not used: version 2.0.1 loses the rows behind a
@@ -9,15 +9,13 @@ refuses a file with two kinds of line ends.)
 import contextlib
 import csv
 import difflib
-import glob
 import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, TextIO
 
 import duckdb
@@ -27,15 +25,15 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segmentation.config import Columns
-from segmentation.errors import DataContractError
+from segmentation.errors import ConfigError, DataContractError
 from segmentation.features.engine import connect
+from segmentation.sources.source_file import SourceFile
+from segmentation.tables import TABLES, kinds
 
-CANONICAL = tuple(Columns.model_fields)
-REQUIRED = ("user_id", "ordered_at")
-CSV, PARQUET = "csv", "parquet"
 DELIMITERS = ",;\t|"
 BLOCK = 1 << 20  # characters that are read at once
+# Python's own limit is 128 kB. Not more than needed: a quote that is never closed is looked for that far.
+csv.field_size_limit(4 * BLOCK)
 BLANK = ("\n", "\r\n", "\r")
 LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 HEADER_LINES = 100  # that the header may go on for after its first
@@ -45,60 +43,26 @@ TOO_MANY = "malformed line: too many columns"
 BROKEN_QUOTES = "malformed line: broken quotes"
 
 
-@dataclass(frozen=True)
-class SourceFile:
-    """One thing to read: `name` is what people know it by (relative to the configuration), `paths` are its files."""
-
-    name: str
-    kind: str
-    paths: tuple[Path, ...]
-
-
-def find(path: str, root: Path) -> list[SourceFile]:
-    """The files that a path or glob (relative to `root`) names, sorted by name.
-
-    Raises DataContractError when there are none, or one is neither CSV nor Parquet.
-    """
-    names = sorted(name for name in glob.glob(path, root_dir=root, recursive=True) if (root / name).is_file())
-    if not names:
-        found = "no file matches" if glob.has_magic(path) else "there is no file"
-        raise DataContractError(f"{found} {path!r} in {root}; check [sources.orders] path")
-    return [SourceFile(Path(name).as_posix(), _kind(name), (root / name,)) for name in names]
-
-
-def _kind(name: str) -> str:
-    if name.lower().endswith((".csv", ".csv.gz")):
-        return CSV
-    if name.lower().endswith(".parquet"):
-        return PARQUET
-    raise DataContractError(
-        f"{name} is neither CSV (.csv, .csv.gz) nor Parquet (.parquet); let [sources.orders] path name only such files"
-    )
-
-
-def resolve(name: str, fields: Sequence[str], columns: Columns) -> dict[str, int]:
+def resolve(name: str, fields: Sequence[str], table: str, columns: Mapping[str, str]) -> dict[str, int]:
     """Canonical column → place of its field in the file, for the canonical columns that the file has.
 
     Raises DataContractError when two fields have one name, or a field that is named or required is missing.
     """
-    twice = next((field for field in fields if fields.count(field) > 1), None)
-    if twice is not None:
-        raise DataContractError(
-            f"{name} has {fields.count(twice)} columns {twice!r}; give each column a name of its own"
-        )
+    (most, count), *_ = Counter(fields).most_common(1) or [("", 0)]
+    if count > 1:
+        raise DataContractError(f"{name} has {count} columns {most!r}; give each column a name of its own")
     found = {}
-    for canonical in CANONICAL:
-        mapped = getattr(columns, canonical)
-        field = canonical if mapped is None else mapped
+    for canonical in kinds(table, columns):
+        field = columns.get(canonical, canonical)
         if field in fields:
             found[canonical] = fields.index(field)
-        elif mapped is not None or canonical in REQUIRED:
+        elif canonical in columns or canonical in TABLES[table].REQUIRED:
             near = difflib.get_close_matches(field, fields, n=1, cutoff=0.5)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             more = f" and {len(fields) - LONGEST_LIST} more" if len(fields) > LONGEST_LIST else ""
             raise DataContractError(
                 f"{name} has no column {field!r}{hint}; its columns are: {', '.join(fields[:LONGEST_LIST])}{more}. "
-                f"Set [sources.orders.columns] {canonical} to the right one"
+                f"Set [sources.{table}.columns] {canonical} to the right one"
             )
     return found
 
@@ -109,10 +73,35 @@ def unreadable(name: str, error: Exception) -> DataContractError:
     return DataContractError(f"{name} cannot be read: {text[0] if text else type(error).__name__}")
 
 
+@contextlib.contextmanager
+def open_text(file: SourceFile, table: str, encoding: str) -> Iterator[TextIO]:
+    """The text of a file (.gz: that is in it), its line ends as they are.
+
+    Raises ConfigError when the encoding is none of text, DataContractError (also from inside the block) when the file is
+    not text in it, or is no whole gzip file.
+    """
+    path = file.paths[0]
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    try:
+        with opener(path, "rb") as binary, io.TextIOWrapper(binary, codec, newline="") as text:
+            yield text
+    except LookupError:
+        raise ConfigError(
+            f"[sources.{table}.options] encoding = {encoding!r} is not one of text; write utf-8, latin-1, cp1252, …"
+        ) from None
+    except UnicodeError:
+        raise DataContractError(
+            f"{file.name} is not {encoding} text; set [sources.{table}.options] encoding, or check the file"
+        ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise unreadable(file.name, error) from None
+
+
 # Parquet ------------------------------------------------------------------------------------------------------------
 
 
-def parquet_records(file: SourceFile, columns: Columns) -> tuple[str, tuple[str, ...]]:
+def parquet_records(file: SourceFile, table: str, columns: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """A DuckDB query for the records of a Parquet file, and its canonical columns.
 
     The query gives `row` (number of the record, from 1) and the canonical columns, as they came.
@@ -126,14 +115,19 @@ def parquet_records(file: SourceFile, columns: Columns) -> tuple[str, tuple[str,
             names = session.sql(f"SELECT * EXCLUDE file_row_number FROM {scan}").columns
     except (pa.ArrowException, duckdb.Error) as error:
         raise unreadable(file.name, error) from None
-    found = resolve(file.name, fields, columns)
-    picked = ", ".join(f'"{names[place].replace(chr(34), chr(34) * 2)}" AS {column}' for column, place in found.items())
+    found = resolve(file.name, fields, table, columns)
+    picked = ", ".join(f"{identifier(names[place])} AS {identifier(column)}" for column, place in found.items())
     return f"SELECT file_row_number + 1 AS row, {picked} FROM {scan}", tuple(found)
 
 
 def quoted(text: object) -> str:
     """Text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL text."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 # CSV ----------------------------------------------------------------------------------------------------------------
@@ -149,13 +143,12 @@ class CsvRecords:
     Raises DataContractError when the file is empty, not text in its encoding, or lacks a column that the mapping names.
     """
 
-    def __init__(self, file: SourceFile, columns: Columns, options: dict[str, Any]) -> None:
-        self._file = file
-        self._options = options
+    def __init__(self, file: SourceFile, table: str, columns: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        self._file, self._table, self._options = file, table, options
         with self._text() as text:
             fields, self._delimiter = self._opening(text)
         self._width = len(fields)
-        self._places = resolve(file.name, fields, columns)
+        self._places = resolve(file.name, fields, table, columns)
         self.columns = tuple(self._places)
         texts = [pa.field(name, pa.string()) for name in ("reason", "line", *self.columns)]
         self.schema = pa.schema([pa.field("row", pa.int64()), *texts])
@@ -167,11 +160,11 @@ class CsvRecords:
                 next(csv.reader((line for line in text if line not in BLANK), delimiter=self._delimiter, strict=True))
             while more:
                 more = (text.read(BLOCK) + text.readline()).encode()
-                table, data = self._table(data + more, first, not more)
+                table, data = self._parsed(data + more, first, not more)
                 first += table.num_rows
                 yield table
 
-    def _table(self, data: bytes, first: int, final: bool) -> tuple[pa.Table, bytes]:
+    def _parsed(self, data: bytes, first: int, final: bool) -> tuple[pa.Table, bytes]:
         """The records of some lines, numbered from `first`; and the last lines, if more must follow to tell what they are.
 
         The plain lines are parsed all at once; only an odd one, and those that its record goes on in, one at a time.
@@ -263,20 +256,8 @@ class CsvRecords:
         )
         return table.rename_columns(self.columns), misfits
 
-    @contextlib.contextmanager
-    def _text(self) -> Iterator[TextIO]:
-        path, encoding = self._file.paths[0], self._options["encoding"]
-        opener = gzip.open if path.name.lower().endswith(".gz") else open
-        codec = "utf-8-sig" if encoding == "utf-8" else encoding
-        with opener(path, "rb") as binary, io.TextIOWrapper(binary, codec, newline="") as text:
-            try:
-                yield text
-            except UnicodeError:
-                raise DataContractError(
-                    f"{self._file.name} is not {encoding} text; set [sources.orders.options] encoding, or check the file"
-                ) from None
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise unreadable(self._file.name, error) from None
+    def _text(self) -> contextlib.AbstractContextManager[TextIO]:
+        return open_text(self._file, self._table, self._options["encoding"])
 
     def _opening(self, text: TextIO) -> tuple[list[str], str]:
         """The column names and the delimiter: the one, of the usual ones, that makes most columns of the first record."""
@@ -287,7 +268,7 @@ class CsvRecords:
         if "\0" in first:
             raise DataContractError(
                 f"{name} is not {self._options['encoding']} text, it begins with binary data; check the file, or set "
-                "[sources.orders.options] encoding"
+                f"[sources.{self._table}.options] encoding"
             )
         lines = [first, *islice(text, HEADER_LINES)]
         candidates = [self._options["delimiter"]] if self._options["delimiter"] else list(DELIMITERS)

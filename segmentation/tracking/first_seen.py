@@ -74,6 +74,6 @@ def _among(objects: Objects, key: str, users: pa.Array) -> pa.Array:
 
 
 def _cells(state: State, day: date) -> Iterator[str]:
-    for table in state.accepted[day].tables.values():
+    for table in state.accepted[day].activity.values():
         if table.cells:
             yield table.cells

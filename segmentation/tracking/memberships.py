@@ -81,6 +81,21 @@ class Assignment:
         return np.where(tied, published, nearest)
 
 
+@dataclass(frozen=True)
+class Redefined:
+    """Users whom the table of users excludes today, and those whom it excluded on the parent's day but counts today."""
+
+    excluded: pa.Array
+    counted: pa.Array
+
+    @classmethod
+    def of(cls, excluded: pa.Array, before: pa.Array) -> "Redefined":
+        return cls(excluded, before.filter(pc.invert(pc.is_in(before, value_set=excluded))))
+
+
+NOBODY = Redefined(pa.array([], pa.string()), pa.array([], pa.string()))
+
+
 def baseline(day: date, users: pa.Array, today: Assignment) -> pa.Table:
     """The memberships of the first day: everyone enters the nearest segment.
 
@@ -99,12 +114,14 @@ def follow(
     adjustment: Adjustment,
     seen_before: npt.NDArray[np.bool_],
     crossing_causes: CrossingCauses,
+    redefined: Redefined = NOBODY,
 ) -> pa.Table:
     """The memberships of a day that has a parent with the same model.
 
     `users` are the population's ids in ascending order, one per row of `today`. `seen_before` tells who had an
     accepted row on or before the parent's date. `crossing_causes(crossed, published, nearest)` gives the cause
-    ("behaviour", "ageing", "model") of the users of the mask, in order.
+    ("behaviour", "ageing", "model") of the users of the mask, in order. Who comes back or leaves only because the team
+    counts or excludes him now (`redefined`) does so by the model, not by what he did.
 
     Returns one row per user of today's population or the parent's (these with status `lapsed`), sorted by user_id.
     """
@@ -121,7 +138,8 @@ def follow(
     crossed = stays & (nearest != parent_nearest)
 
     nearest_since = np.where(crossed | ~stays, np.datetime64(day), _days(state["nearest_since"]))
-    nearest_cause = np.where(stays, _texts(state["nearest_cause"]), "behaviour")
+    entered = np.where(seen_before & _among(users, redefined.counted), "model", "behaviour")
+    nearest_cause = np.where(stays, _texts(state["nearest_cause"]), entered)
     nearest_cause[crossed] = crossing_causes(crossed, published, nearest)
 
     # Points: 1 + margin_weight × margin for a date on which another segment is nearest; a gap of g days counts g times
@@ -155,10 +173,10 @@ def follow(
         nearest_cause=nearest_cause,
         previous=np.where(moved, published, left),
         since=np.where(moved | ~stays, np.datetime64(day), since),
-        cause=np.where(moved, nearest_cause, np.where(stays, _texts(state["cause"]), "behaviour")),
+        cause=np.where(moved, nearest_cause, np.where(stays, _texts(state["cause"]), entered)),
         margin=np.where(moved, _margins(today, nearest, nearest), margin),
     )
-    return pa.concat_tables([present, _lapsed(day, users, before)]).sort_by("user_id")
+    return pa.concat_tables([present, _lapsed(day, users, before, redefined)]).sort_by("user_id")
 
 
 def _margins(today: Assignment, published: Codes, nearest: Codes) -> Codes:
@@ -223,28 +241,34 @@ def _table(
     return pa.table(columns, schema=SCHEMA)
 
 
-def _lapsed(day: date, users: pa.Array, before: pa.Table) -> pa.Table:
+def _lapsed(day: date, users: pa.Array, before: pa.Table, redefined: Redefined) -> pa.Table:
     """One last row for each user of the parent's population who is not in today's."""
     gone = before.filter(pc.invert(pc.is_in(before["user_id"], value_set=users.cast(pa.string()))))
     count = gone.num_rows
     nothing = pa.nulls(count, pa.string())
     today = pa.array([day] * count, pa.date32())
+    excluded = _among(gone["user_id"].combine_chunks(), redefined.excluded)
+    cause = pa.array(np.where(excluded, "model", "ageing"), pa.string())
     return pa.table(
         [
             gone["user_id"],
             nothing,
             nothing,
             today,
-            pa.array(["ageing"] * count, pa.string()),
+            cause,
             pa.array([0] * count, pa.int64()),
             gone["segment_id"],
             pa.array(["lapsed"] * count, pa.string()),
             today,
-            pa.array(["ageing"] * count, pa.string()),
+            cause,
             pa.array([0] * count, pa.int64()),
         ],
         schema=SCHEMA,
     )
+
+
+def _among(users: pa.Array, ids: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.is_in(users.cast(pa.string()), value_set=ids).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _texts(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:

@@ -100,11 +100,23 @@ def test_the_other_commands_print_their_record_as_json(run: Run, made_up: Config
     ("command", "shown"),
     [
         (["history"], ["Snapshot", "baseline", str(LAST), "12 days published."]),
-        (["segments"], ["3f0c9a1e", "Recency", "days", "Frequency", "orders", "in 5 segments."]),
+        (
+            ["segments"],
+            ["3f0c9a1e", "Recency", "days", "Frequency", "orders", "in 5 segments.", "Made of: recency, frequency"],
+        ),
         (["migrations"], [f"From {LAST - timedelta(days=7)} (rows) to {LAST} (columns)", "NEW", "Why", "Behaviour"]),
         (["decisions"], [f"{FIRST}", "A made-up baseline."]),
         (["quality", "--date", str(FIRST)], ["quarantined", "user_id is missing", "volume ratio 0.19"]),
-        (["features"], ["[features] window_days", "average_order_value", "currency per order", "amount"]),
+        (
+            ["features"],
+            [
+                "[features] window_days",
+                "average_order_value",
+                "currency per order",
+                "orders.amount",
+                "events without orders",
+            ],
+        ),
         (["user", "user-00001"], ["entered", "Nearest"]),
         (["verify"], ["The store is whole"]),
         (["log"], ["recipe", "publish", "At (UTC)"]),

@@ -14,9 +14,9 @@ import json, runpy, sys, time
 import airflow.sdk, airflow.providers.standard.sensors.python  # Airflow has them loaded before it parses
 sys.path.insert(0, sys.argv[1])
 before = set(sys.modules)
-begin = time.perf_counter()
+begin = time.process_time()
 runpy.run_path(sys.argv[2])
-seconds = time.perf_counter() - begin
+seconds = time.process_time() - begin
 print(json.dumps({"seconds": seconds, "modules": sorted({name.partition(".")[0] for name in set(sys.modules) - before})}))
 """
 

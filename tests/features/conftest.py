@@ -17,7 +17,7 @@ def real_shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RealS
             folder = tmp_path_factory.mktemp("shop")
             accepted = write_days(rows, folder / "accepted")
             known = {"user": "user_id", "at": "ordered_at", "order": "order_id"}
-            columns = frozenset(known.get(column, column) for column in rows.columns) - {"day"}
+            columns = frozenset(f"orders.{known.get(column, column)}" for column in rows.columns if column != "day")
             made[name] = RealShop(rows, accepted, write_cells(accepted, folder / "cells"), columns)
         return made[name]
 

@@ -1,4 +1,4 @@
-"""Two real shops: their rows as their publishers give them, and the same rows as accepted days."""
+"""Real shops: their rows as their publishers give them, and the same rows as accepted days."""
 
 import os
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segmentation.features.cells import cells
+from segmentation.tables import ORDERS
 
 DATA = Path(os.environ.get("SEGMENTATION_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -29,7 +30,6 @@ class RealShop:
 
 def write_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]]:
     """Rows as published → one Parquet file per day in the form of accepted rows."""
-    folder.mkdir()
 
     def units(values: pd.Series) -> pa.Array:
         return pa.array(np.rint(values.to_numpy() * 10_000).astype("int64"))
@@ -44,6 +44,12 @@ def write_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]]:
     for name in ("quantity", "amount", "discount"):
         if name in rows:
             table[name] = units(rows[name])
+    return write_table_days(rows, table, folder)
+
+
+def write_table_days(rows: pd.DataFrame, table: dict[str, pa.Array], folder: Path) -> list[tuple[date, str]]:
+    """Columns of accepted rows, row by row as in `rows` → one Parquet file per `day` of rows."""
+    folder.mkdir()
     whole = pa.table(table)
     paths = []
     for day, places in sorted(rows.reset_index(drop=True).groupby("day").indices.items()):
@@ -53,11 +59,32 @@ def write_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]]:
     return paths
 
 
-def write_cells(accepted: list[tuple[date, str]], folder: Path, threads: int | None = None) -> list[tuple[date, str]]:
+def write_event_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]]:
+    """Events as published → one Parquet file per day in the form of accepted rows."""
+    table = {
+        "user_id": pa.array(rows["user"].astype(str), pa.string()),
+        "event_at": pa.array(rows["at"].dt.tz_localize("UTC"), pa.timestamp("us", "UTC")),
+        "event_type": pa.array(rows["type"], pa.string()),
+    }
+    return write_table_days(rows, table, folder)
+
+
+def write_review_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]]:
+    table = {
+        "user_id": pa.array(rows["user"], pa.string()),
+        "reviewed_at": pa.array(rows["at"].dt.tz_localize("UTC"), pa.timestamp("us", "UTC")),
+        "rating": pa.array(rows["rating"] * 10_000, pa.int64()),
+    }
+    return write_table_days(rows, table, folder)
+
+
+def write_cells(
+    accepted: list[tuple[date, str]], folder: Path, threads: int | None = None, table: str = ORDERS
+) -> list[tuple[date, str]]:
     folder.mkdir()
     paths = []
-    for day, table in cells(accepted, threads).items():
-        pq.write_table(table, folder / f"{day}.parquet")
+    for day, made in cells(table, accepted, threads).items():
+        pq.write_table(made, folder / f"{day}.parquet")
         paths.append((day, str(folder / f"{day}.parquet")))
     return paths
 
@@ -94,3 +121,42 @@ def online_retail() -> pd.DataFrame:
             "amount": rows["Quantity"] * rows["UnitPrice"],
         }
     )
+
+
+def taobao() -> pd.DataFrame:
+    """Events by the wall clock of the shop, UTC+8. The last line is cut off."""
+    rows = pd.read_csv(
+        _data("taobao", "UserBehavior_head.csv"), names=["user", "item", "category", "type", "time"]
+    ).dropna()
+    at = pd.to_datetime(rows["time"].astype("int64"), unit="s") + pd.Timedelta(hours=8)
+    kinds = {"pv": "view", "cart": "cart", "fav": "favourite", "buy": "purchase"}
+    return pd.DataFrame(
+        {"user": rows["user"], "at": at, "day": at.dt.normalize(), "type": rows["type"].map(kinds)}
+    ).reset_index(drop=True)
+
+
+def retailrocket() -> pd.DataFrame:
+    rows = pd.read_csv(_data("retailrocket", "sample_events_5000visitors.csv"))
+    at = pd.to_datetime(rows["timestamp"], unit="ms")
+    kinds = {"view": "view", "addtocart": "cart", "transaction": "purchase"}
+    return pd.DataFrame(
+        {"user": rows["visitorid"], "at": at, "day": at.dt.normalize(), "type": rows["event"].map(kinds)}
+    )
+
+
+def olist_reviews() -> pd.DataFrame:
+    folder = _data("olist", "olist_order_reviews_dataset.csv").parent
+    rows = pd.read_csv(folder / "olist_order_reviews_dataset.csv")
+    rows = rows.merge(pd.read_csv(folder / "olist_orders_dataset.csv")[["order_id", "customer_id"]], on="order_id")
+    rows = rows.merge(pd.read_csv(folder / "olist_customers_dataset.csv"), on="customer_id")
+    at = pd.to_datetime(rows["review_answer_timestamp"])
+    return pd.DataFrame(
+        {"user": rows["customer_unique_id"], "at": at, "day": at.dt.normalize(), "rating": rows["review_score"]}
+    )
+
+
+def _data(folder: str, name: str) -> Path:
+    path = DATA / folder / name
+    if not path.exists():
+        pytest.skip(f"{folder} is not here: {path}")
+    return path

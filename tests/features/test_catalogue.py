@@ -7,13 +7,15 @@ import pytest
 
 from segmentation.config import Clustering, Features
 from segmentation.errors import ConfigError
-from segmentation.features.catalogue import CATALOGUE, available, model_features, values
+from segmentation.features.catalogue import AUTO, CATALOGUE, available, model_features, values
+from segmentation.features.cells import PARTS
 from segmentation.features.engine import day_number
 from segmentation.features.windows import SCHEMA
+from segmentation.tables import EVENTS, ORDERS, REVIEWS
 
-DATE = {"user_id", "ordered_at"}
-AMOUNT = DATE | {"amount"}
-ALL = AMOUNT | {"order_id", "item_id", "category", "quantity", "discount"}
+DATE = {"orders.user_id", "orders.ordered_at"}
+AMOUNT = DATE | {"orders.amount"}
+ALL = AMOUNT | {f"orders.{name}" for name in ("order_id", "item_id", "category", "quantity", "discount")}
 AS_OF = date(2024, 3, 31)
 TODAY = day_number(AS_OF)
 
@@ -72,7 +74,7 @@ def test_features_appear_as_their_columns_exist():
     assert {feature.name for feature in available(DATE)} == by_date
     by_amount = by_date | {"monetary", "average_order_value", "return_share", "trend", "mean_repeat_day_value"}
     assert {feature.name for feature in available(AMOUNT)} == by_amount
-    assert [feature.name for feature in available(ALL)] == list(CATALOGUE)
+    assert available(ALL) == list(PARTS[ORDERS].features)
     assert set(of_one_user(DATE)) == by_date | {"user_id"}
 
 
@@ -86,7 +88,7 @@ def test_every_feature_says_what_it_is():
     ("columns", "chosen"),
     [
         (DATE, ("recency", "frequency")),
-        (DATE | {"category"}, ("recency", "frequency", "category_spread")),
+        (DATE | {"orders.category"}, ("recency", "frequency", "category_spread")),
         (AMOUNT, ("recency", "frequency", "average_order_value")),
         (ALL, ("recency", "frequency", "average_order_value", "discount_share")),
     ],
@@ -105,5 +107,52 @@ def test_a_name_that_is_no_feature_names_the_nearest():
 
 
 def test_a_feature_without_its_columns_is_refused_with_what_to_map():
-    with pytest.raises(ConfigError, match=r"'discount_share' needs discount, which the orders do not have"):
+    with pytest.raises(
+        ConfigError,
+        match=r"'discount_share' needs orders\.discount, which the data does not have; .*\[sources\.orders\.columns\]",
+    ):
         model_features(Clustering(features=("recency", "discount_share")), AMOUNT)
+
+
+EVENT = {"events.user_id", "events.event_at", "events.event_type"}
+RATED = {"reviews.user_id", "reviews.reviewed_at", "reviews.rating"}
+BROWSING = ("sessions", "views_per_session", "view_to_cart")
+
+
+@pytest.mark.parametrize(
+    ("columns", "chosen"),
+    [
+        (EVENT, ("browse_recency", *BROWSING, "view_to_purchase")),
+        (EVENT | RATED, ("browse_recency", *BROWSING, "view_to_purchase")),
+        (DATE | EVENT, ("recency", "frequency", *BROWSING)),
+        (AMOUNT | EVENT, ("recency", "frequency", "average_order_value", *BROWSING)),
+        (ALL | EVENT | RATED, ("recency", "frequency", "average_order_value", "discount_share", *BROWSING)),
+        (AMOUNT | RATED, ("recency", "frequency", "average_order_value")),
+    ],
+)
+def test_auto_takes_browsing_where_there_is_any(columns, chosen):
+    assert model_features(Clustering(), columns) == chosen
+    assert len(chosen) <= 8
+    assert set(chosen) <= set(AUTO)
+
+
+def test_browsing_and_review_features_appear_with_their_tables():
+    assert available(EVENT | {"events.session_id"}) == list(PARTS[EVENTS].features)
+    assert available(RATED) == list(PARTS[REVIEWS].features)
+    assert available(ALL | EVENT | RATED) == list(CATALOGUE.values())
+
+
+def test_a_browsing_feature_without_events_names_their_source():
+    with pytest.raises(ConfigError, match=r"'sessions' needs events\.event_at, .*\[sources\.events\]"):
+        model_features(Clustering(features=("sessions",)), ALL)
+
+
+def test_who_only_bought_has_no_browsing_and_who_only_browsed_no_purchase():
+    user = of_one_user(ALL | EVENT | RATED, orders=1, purchase_days=1, last_purchase_day=TODAY)
+    undefined = {"browse_recency", "views_per_session", "view_to_cart", "minutes_per_session", "mean_rating"}
+    assert {name for name in undefined if user[name] is not None} == set()
+    assert (user["sessions"], user["reviews"], user["browse_time"]) == (0, 0, 0)
+    user = of_one_user(
+        ALL | EVENT, sessions=4, browse_days=2, last_browse_day=TODAY - 1, view_sessions=3, view_cart_sessions=1
+    )
+    assert (user["browse_recency"], user["view_to_cart"], user["frequency"], user["recency"]) == (1, 0.333333, 0, None)

@@ -7,12 +7,14 @@ import pytest
 from pandas_features import features as reference
 
 from segmentation.config import Features
-from segmentation.features.catalogue import CATALOGUE, values
+from segmentation.features.catalogue import values
+from segmentation.features.cells import PARTS
 from segmentation.features.windows import window_sums
+from segmentation.tables import ORDERS
 
 
 def computed(shop, as_of, settings, known_until=None):
-    sums = window_sums(shop.cells, as_of, known_until or as_of, settings)
+    sums = window_sums({ORDERS: shop.cells}, as_of, known_until or as_of, settings)
     return values(sums, as_of, settings, shop.columns).to_pandas().set_index("user_id")
 
 
@@ -39,7 +41,7 @@ def test_every_feature_equals_plain_pandas_from_the_published_rows(real_shop, sh
     real = real_shop(shop)
     ours = computed(real, date.fromisoformat(as_of), Features(window_days=window_days, returns=returns))
     absent = set() if shop == "Complete Journey" else {"discount_share", "category_spread"}
-    assert list(ours.columns) == [name for name in CATALOGUE if name not in absent]
+    assert list(ours.columns) == [feature.name for feature in PARTS[ORDERS].features if feature.name not in absent]
     assert_same_values(ours, reference(real.rows, as_of, window_days, returns))
 
 
@@ -107,7 +109,7 @@ def test_repeat_purchases_of_every_customer_equal_those_of_lifetimes(real_shop):
 
 def test_sums_of_a_whole_history_equal_the_published_ones(real_shop):
     grocer = real_shop("Complete Journey")
-    sums = window_sums(grocer.cells, date(2018, 1, 1), date(2018, 1, 1), Features(window_days=400))
+    sums = window_sums({ORDERS: grocer.cells}, date(2018, 1, 1), date(2018, 1, 1), Features(window_days=400))
     assert sums.num_rows == 2469
     assert sum(sums["lines"].to_pylist()) == 1_469_307
     assert sum(sums["amount"].to_pylist()) == 45_960_395_800  # 4,596,039.58
@@ -117,7 +119,7 @@ def test_sums_of_a_whole_history_equal_the_published_ones(real_shop):
 def test_lines_of_price_and_quantity_zero_count_as_published(real_shop):
     """397,924 lines of Online Retail are purchases, those of price 0 too; 49 of the grocer's carry money at quantity 0."""
     wholesaler = real_shop("Online Retail")
-    sums = window_sums(wholesaler.cells, date(2011, 12, 9), date(2011, 12, 9), Features(window_days=400))
+    sums = window_sums({ORDERS: wholesaler.cells}, date(2011, 12, 9), date(2011, 12, 9), Features(window_days=400))
     assert sum(sums["purchase_lines"].to_pylist()) == 397_924
     rows = real_shop("Complete Journey").rows
     assert ((rows.quantity == 0) & (rows.amount > 0)).sum() == 49

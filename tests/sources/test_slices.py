@@ -18,14 +18,19 @@ from hypothesis import strategies as st
 from segmentation.config import Config
 from segmentation.errors import ConfigError, DataContractError, StoreError
 from segmentation.features.engine import THREADS
-from segmentation.sources import slices
+from segmentation.sources import reading, slices
 from segmentation.sources.files import BROKEN_QUOTES, TOO_FEW
-from segmentation.sources.slices import MISSING, NOT_A_TIME, OUT_OF_RANGE, SKIPPED, FileIndex, raw_rows, read_day
+from segmentation.sources.slices import FileIndex, raw_rows, read_day
+from segmentation.store import quarantine
 from segmentation.store.objects import Objects
 
 # Naive times are what the tests are about.
 # ruff: noqa: DTZ001
 
+MISSING = reading.MISSING.format("ordered_at")
+NOT_A_TIME = reading.NOT_A_TIME.format("ordered_at", reading.ISO)
+OUT_OF_RANGE = reading.OUT_OF_RANGE.format("ordered_at")
+SKIPPED = reading.SKIPPED.format("ordered_at")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,7 +42,7 @@ def objects(tmp_path: Path) -> Objects:
 def index(objects: Objects, root: Path, zone: str = "UTC", **source: Any) -> tuple[FileIndex, ...]:
     source = {"path": "*.csv"} | source
     config = Config(root=root, project={"timezone": zone}, sources={"orders": source})
-    return slices.index(objects, config.sources.orders, root, config.recipe())
+    return slices.index(objects, config, "orders", config.recipe())
 
 
 def times(objects: Objects, root: Path, texts: list[str], zone: str = "UTC") -> tuple[FileIndex, list[datetime]]:
@@ -48,7 +53,7 @@ def times(objects: Objects, root: Path, texts: list[str], zone: str = "UTC") -> 
 
 
 def undated(objects: Objects, file: FileIndex) -> list[dict[str, Any]]:
-    return list(objects.table(str(file.quarantine)).to_pylist())
+    return list(quarantine.read_csv(objects.get(str(file.quarantine))).to_pylist())
 
 
 # Days
@@ -102,7 +107,7 @@ def test_parts_of_the_files_are_all_of_the_files(objects: Objects, tmp_path: Pat
         (tmp_path / f"{number}.csv").write_text(f"user_id,ordered_at\nu{number},2026-01-01\n")
     config = Config(root=tmp_path, sources={"orders": {"path": "*.csv"}})
     names = [
-        [file.name for file in slices.index(objects, config.sources.orders, tmp_path, config.recipe(), part=(part, 2))]
+        [file.name for file in slices.index(objects, config, "orders", config.recipe(), part=(part, 2))]
         for part in range(2)
     ]
     assert names == [["0.csv", "2.csv", "4.csv"], ["1.csv", "3.csv"]]
@@ -270,7 +275,7 @@ def test_a_time_zone_that_the_engine_does_not_know_is_named(objects: Objects, tm
     config = Config(root=tmp_path, sources={"orders": {"path": "*.csv"}})
     recipe = config.recipe().model_copy(update={"timezone": "Mars/Olympus"})
     with pytest.raises(ConfigError, match="'Mars/Olympus'"):
-        slices.index(objects, config.sources.orders, tmp_path, recipe)
+        slices.index(objects, config, "orders", recipe)
 
 
 # Parquet
@@ -373,7 +378,7 @@ def test_a_file_that_breaks_off_in_its_middle_leaves_no_index(objects: Objects, 
 def test_an_unchanged_file_is_not_read_again(objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("user_id,ordered_at\nu,2026-01-01\n")
     before = index(objects, tmp_path)
-    monkeypatch.setattr(slices, "connect", lambda: pytest.fail("read again"))
+    monkeypatch.setattr(slices, "read", lambda *_: pytest.fail("read again"))
     assert index(objects, tmp_path) == before
 
 
@@ -430,14 +435,14 @@ def test_a_file_that_changes_while_it_is_read_is_not_indexed(
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text("user_id,ordered_at\nu1,2026-01-01\n")
-    read = slices._read
+    read = slices.read
 
     def read_while_written(*arguments: Any) -> Any:
         document = read(*arguments)
         path.write_text("user_id,ordered_at\nu1,2026-01-01\nu2,2026-01-01\n")
         return document
 
-    monkeypatch.setattr(slices, "_read", read_while_written)
+    monkeypatch.setattr(slices, "read", read_while_written)
     with pytest.raises(OSError, match=r"a\.csv changed while it was read"):
         index(objects, tmp_path)
     assert [key for key in objects.keys("raw") if key.endswith(".json")] == []

@@ -1,10 +1,13 @@
-"""The households of a real grocery chain, segmented day by day for eight weeks: what `make demo` runs.
+"""A shop segmented day by day for eight weeks: what `make demo` runs.
 
-All days but the last five through the command line, the last five through a backfill in a real Airflow. Everything is kept
-under .demo/ in the project's folder, which each demo begins anew.
+The shop is a real grocery chain with its households; or, with the argument `simulated`, one that is made up first, with
+planted truth. All days but the last five go through the command line, the last five through a backfill in a real Airflow.
+Everything is kept under .demo/ in the project's folder, which each demo begins anew.
 """
 
+import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,19 +18,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow_local import CONFIGS, DEMO, AirflowError, LocalAirflow, end, end_on_signals, free_port, signals_held
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from airflow_local import DEMO, AirflowError, LocalAirflow, end, end_on_signals, free_port, signals_held
-
 from segmentation import history
 from segmentation.config import load
 
-CONFIG = Path(__file__).resolve().parent / "segmentation.toml"
+REAL, SIMULATED = "complete_journey", "simulated"
+# Twelve weeks: four are the window of the first published day. From 2025-02-20 on a new kind of customer comes.
+SHOP = ("--users", "3000", "--days", "84", "--start", "2025-01-06", "--scenario", "born")
 DAYS_THROUGH_AIRFLOW = 5
 DAY = timedelta(days=1)
 TASKS = 6
@@ -37,25 +39,31 @@ shown = Console(highlight=False)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Segment a shop for eight weeks, the last days through Airflow.")
+    parser.add_argument("data", nargs="?", choices=CONFIGS, default=REAL)
+    data = parser.parse_args().data
+    config = CONFIGS[data]
     began = time.monotonic()
     end_on_signals()
-    project = load(CONFIG).project
-    assert project.start
-    assert project.end
-    hand_over = project.end - DAYS_THROUGH_AIRFLOW * DAY
     try:
         shutil.rmtree(DEMO, ignore_errors=True)
         DEMO.mkdir()
+        if data == SIMULATED:
+            simulate(config)
+        project = load(config).project
+        assert project.start
+        assert project.end
+        hand_over = project.end - DAYS_THROUGH_AIRFLOW * DAY
         told.print(f"\n[bold]1/3  {project.start} to {hand_over} through the command line[/]")
         days = ("--from", str(project.start), "--to", str(hand_over))
         told.print(f"[dim]$ segmentation backfill {' '.join(days)} --workers 2[/]")
-        segmentation("backfill", *days, "--workers", "2")
+        segmentation(config, "backfill", *days, "--workers", "2")
         told.print(f"\n[bold]2/3  {hand_over + DAY} to {project.end} through Airflow's own backfill[/]")
-        with LocalAirflow(DEMO / "airflow", CONFIG, free_port(8080)) as airflow:
-            backfill(airflow, hand_over + DAY, project.end)
+        with LocalAirflow(DEMO / "airflow", config, free_port(8080)) as airflow:
+            backfill(airflow, config, hand_over + DAY, project.end)
         told.print("\n[bold]3/3  The report[/]")
-        segmentation("report", "--out", str(DEMO / "report.html"))
-        show_results(project.end)
+        segmentation(config, "report", "--out", str(DEMO / "report.html"))
+        show_results(data, project.end)
     except (AirflowError, subprocess.CalledProcessError) as error:
         sys.exit(f"The demo failed: {error}")
     except KeyboardInterrupt:
@@ -63,9 +71,18 @@ def main() -> None:
     told.print(f"Done in {time.monotonic() - began:.0f} s.")
 
 
-def segmentation(*arguments: str, show: bool = False) -> str:
+def simulate(config: Path) -> None:
+    """Make up the shop that the configuration comes with."""
+    # Its own configuration is made for a shop of any size; a history of this size is settled at once.
+    os.environ.setdefault("SEGMENTATION__PROJECT__SETTLE_SECONDS", "10")
+    told.print("\n[bold]A shop is made up[/]")
+    told.print(f"[dim]$ segmentation simulate --out {config.parent} {' '.join(SHOP)}[/]", soft_wrap=True)
+    told.print(segmentation(config, "simulate", "--out", str(config.parent), *SHOP).splitlines()[0], soft_wrap=True)
+
+
+def segmentation(config: Path, *arguments: str, show: bool = False) -> str:
     """Run the project's command line and return what it prints, or show it; its progress is shown."""
-    command = [sys.executable, "-c", "from segmentation.cli import main; main()", "--config", str(CONFIG), *arguments]
+    command = [sys.executable, "-c", "from segmentation.cli import main; main()", "--config", str(config), *arguments]
     with signals_held():  # a session of its own, as Airflow's processes: its workers end with it
         process = subprocess.Popen(command, stdout=None if show else subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -77,7 +94,7 @@ def segmentation(*arguments: str, show: bool = False) -> str:
     return printed
 
 
-def backfill(airflow: LocalAirflow, first: date, last: date) -> None:
+def backfill(airflow: LocalAirflow, config: Path, first: date, last: date) -> None:
     """Have Airflow's scheduler segment the days, and wait until the history is settled.
 
     Raises AirflowError with the end of its log when a task fails.
@@ -105,7 +122,7 @@ def backfill(airflow: LocalAirflow, first: date, last: date) -> None:
             runs = airflow.runs("segment_reconcile")
             check(airflow, "segment_reconcile", runs)
             # The run that the last day's event starts is made a moment after the day is published.
-            if {run["state"] for run in runs} == {"success"} and not history.stale(load(CONFIG)):
+            if {run["state"] for run in runs} == {"success"} and not history.stale(load(config)):
                 break
             time.sleep(1)
         progress.update(settling, total=1, completed=1)
@@ -135,21 +152,24 @@ def bars() -> Iterator[Progress]:
         yield progress
 
 
-def show_results(last: date) -> None:
+def show_results(data: str, last: date) -> None:
+    config = CONFIGS[data]
     for title, command in (
         (f"The segments on {last}", ("segments",)),
         ("The last week", ("migrations", "--from", str(last - 7 * DAY), "--to", str(last))),
     ):
         shown.print(f"\n[bold]{title}[/]")
         sys.stdout.flush()
-        segmentation(*command, show=True)
+        segmentation(config, *command, show=True)
     shown.print("\n[bold]How many moved on each day[/]")
-    shown.print(moves(json.loads(segmentation("history", "--json"))))
+    shown.print(moves(json.loads(segmentation(config, "history", "--json"))))
+    up = "make up" if data == REAL else f"make up DATA={data}"
     for name, value in (
-        ("Digest", segmentation("digest").strip()),
+        ("Digest", segmentation(config, "digest").strip()),
         ("Report", DEMO / "report.html"),
-        ("Store", load(CONFIG).store_path()),
-        ("Go on", "`make up` shows these days in Airflow; `.venv/bin/segmentation --help` what else can be asked"),
+        ("Store", load(config).store_path()),
+        *([("Planted", config.parent / "truth")] if data == SIMULATED else []),
+        ("Go on", f"`{up}` shows these days in Airflow; `.venv/bin/segmentation --help` what else can be asked"),
     ):
         shown.print(f"{name:<8} {value}", soft_wrap=True, markup=False)
 

@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+
+import pytest
+from postgres import Database, running
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Database]:
+    with running() as database:
+        yield database
+
+
+@pytest.fixture
+def database(server: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """An empty database; the connection `shop` leads to it."""
+    server.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    monkeypatch.setenv("SEGMENTATION_CONNECTION_SHOP", server.url)
+    return server
