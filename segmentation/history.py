@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date, datetime
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Literal, Self, TypeVar
 
 from segmentation import stages
@@ -30,6 +30,8 @@ Progress = Callable[[str, int, int], None]  # what is being done, how many are d
 
 BATCH_DAYS = 8
 SEED = 0
+# Held while worker processes are started: who ends them all then ends none that is half-started.
+STARTING = Lock()
 
 
 def no_progress(doing: str, done: int, total: int) -> None:
@@ -190,7 +192,9 @@ class _Workers:
         if self._pool is None:
             yield from map(work, tasks)
             return
-        for future in as_completed([self._pool.submit(work, task) for task in tasks]):
+        with STARTING:
+            futures = [self._pool.submit(work, task) for task in tasks]
+        for future in as_completed(futures):
             yield future.result()
 
     def __exit__(self, *_: object) -> None:

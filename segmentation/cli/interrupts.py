@@ -15,6 +15,8 @@ def interruptible(workers: int = 1) -> Iterator[None]:
     The terminal sends Ctrl-C to the workers too, and one that is just starting would answer with a traceback. So it is
     blocked, which a process inherits from the thread that starts it, and a thread of its own waits for it.
     """
+    from segmentation.history import STARTING
+
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
         yield
         return
@@ -26,16 +28,25 @@ def interruptible(workers: int = 1) -> Iterator[None]:
             signal.sigwait([signal.SIGINT])
             if done:
                 return
-            heard = True
-            for worker in active_children():  # else this process would wait for them; the store loses nothing by it
-                worker.kill()
-            interrupt_main()
+            with STARTING:  # a worker that never gets all of its task would say so
+                heard = True
+                for worker in active_children():  # else this process would wait for them; the store loses nothing by it
+                    worker.kill()
+                interrupt_main()
+
+    def answer(*_: object) -> None:
+        # Threads that were there before do not block it: then it comes here, at any place, and goes the same way.
+        if heard:
+            raise KeyboardInterrupt
+        assert listener.ident
+        signal.pthread_kill(listener.ident, signal.SIGINT)
 
     if workers > 1:
         resource_tracker.ensure_running()  # now: when it starts it lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     listener = Thread(target=listen, daemon=True)
     listener.start()
+    handler = signal.signal(signal.SIGINT, answer)
     try:
         yield
     except BaseException:  # what an interrupted engine or a pool without workers raises is no KeyboardInterrupt
@@ -44,6 +55,7 @@ def interruptible(workers: int = 1) -> Iterator[None]:
         raise
     finally:
         done = True
+        signal.signal(signal.SIGINT, handler)
         if not heard:
             assert listener.ident
             signal.pthread_kill(listener.ident, signal.SIGINT)
