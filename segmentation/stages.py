@@ -21,7 +21,7 @@ from segmentation.contracts.acceptance import check_rows, lost, with_cells
 from segmentation.contracts.sign_ups import with_sign_ups
 from segmentation.dates import window
 from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError, SegmentationError
-from segmentation.features.catalogue import model_features, values
+from segmentation.features.catalogue import check_names, model_features, values
 from segmentation.features.engine import EPOCH
 from segmentation.features.windows import window_sums
 from segmentation.sources import slices
@@ -67,6 +67,7 @@ def recorded(config: Config, store: Store) -> State:
     Raises ConfigError for a recipe that is wrong, or that the history cannot go on with.
     """
     expectations.check(config.recipe())
+    check_names(config.clustering)
     return record_recipe(config, store)
 
 
@@ -136,8 +137,8 @@ def read_days(
                 refused[day] = NotYetError(f"{day} is not complete yet: {waiting}")
             elif not (there or (accepted and accepted.has_users) or config.validation.empty_days == "allow"):
                 refused[day] = NoRowsError(
-                    f"{day} has no rows in {listing.places}; if a day without rows is right for this shop, set "
-                    '[validation] empty_days = "allow" and run the day again'
+                    f"{day} has no rows in {listing.places}{listing.undated}; if a day without rows is right for this shop, "
+                    'set [validation] empty_days = "allow" and run the day again'
                 )
         if accepted and accepted.reading == store.recipe(recipe).reading and accepted.files == _files(tables):
             continue

@@ -49,10 +49,14 @@ Seconds = Annotated[str | None, Kind.SECONDS]
 Flag = Annotated[str | None, Kind.FLAG]
 
 
-class Columns(BaseModel):
-    """Canonical column → the column of the source."""
+class Section(BaseModel):
+    """A part of a configuration: unknown settings are errors, and nothing changes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(Section):
+    """Canonical column → the column of the source."""
 
     TIME: ClassVar[str | None] = None  # the column that says on which day a row happened
     REQUIRED: ClassVar[tuple[str, ...]] = ("user_id",)

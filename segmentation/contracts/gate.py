@@ -65,6 +65,12 @@ class Finding:
     reason: str
     observed: dict[str, Any]
 
+    @property
+    def said(self) -> str:
+        """The reason with its figures."""
+        figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.observed.items())
+        return f"{self.reason} ({figures})" if figures else self.reason
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -16,6 +16,7 @@ from segmentation.contracts.expectations import Rule, contract, require_columns,
 from segmentation.errors import ConfigError
 from segmentation.features.engine import connect
 from segmentation.tables import EVENTS, ORDERS, TABLES, USERS, Kind, kinds
+from segmentation.times import Times, in_text, placed
 
 if TYPE_CHECKING:
     from segmentation.contracts.gate import Verdict
@@ -269,8 +270,11 @@ class _Reader:
         return pc.if_else(known, yes, None)
 
     def _time(self, name: str, text: pa.ChunkedArray) -> pa.ChunkedArray:
-        from segmentation.contracts.times import instants
-
-        found = instants(text, self._zone, self._options)
+        times = Times(name, self._options.get("time_unit"), self._options.get("time_format"))
+        with connect(threads=1) as session:  # one thread: rows come back in their order
+            session.execute("SET TimeZone = 'UTC'")
+            session.register("texts", pa.table({name: text}))
+            query = placed(f"({in_text('texts', times)})", self._zone)
+            found = session.sql(f'SELECT "at" FROM ({query})').to_arrow_table()["at"]
         self.unreadable[NO_TIME.format(name)] = pc.and_(pc.is_valid(text), pc.is_null(found))
         return found

@@ -105,11 +105,8 @@ def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str,
     there = frozenset(columns)
     if clustering.features == "auto":
         return tuple(name for name in _auto(there) if CATALOGUE[name].needs <= there)
+    check_names(clustering)
     for name in clustering.features:
-        if name not in CATALOGUE:
-            near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(CATALOGUE)}"
-            raise ConfigError(f"[clustering] features: {name!r} is not a feature; {hint}")
         missing = CATALOGUE[name].needs - there
         if missing:
             table = min(missing).partition(".")[0]
@@ -124,6 +121,15 @@ def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str,
                 f"{', '.join(feature.name for feature in available(there))}"
             )
     return clustering.features
+
+
+def check_names(clustering: Clustering) -> None:
+    """Raise ConfigError for a name that is no feature, naming the nearest."""
+    for name in () if clustering.features == "auto" else clustering.features:
+        if name not in CATALOGUE:
+            near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(CATALOGUE)}"
+            raise ConfigError(f"[clustering] features: {name!r} is not a feature; {hint}")
 
 
 def _auto(there: frozenset[str]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.config import Config, Source
+from segmentation.config import Config
+from segmentation.source_settings import Source
 
 WEEKDAYS_NEEDED = 2
 

@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from segmentation.config import connection_variable
 from segmentation.errors import ConfigError, DataContractError, SourceError
-from segmentation.sources.files import identifier, quoted, resolve
+from segmentation.sources.files import identifier, resolve
 from segmentation.sources.source_file import SourceFile
 from segmentation.sources.streams import fetch
 from segmentation.tables import TABLES
+from segmentation.times import quoted
 
 SCHEMES = ("postgresql", "postgres")
 EXAMPLE = "postgresql://user:password@host:5432/database"

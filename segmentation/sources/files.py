@@ -29,6 +29,7 @@ from segmentation.errors import ConfigError, DataContractError
 from segmentation.features.engine import connect
 from segmentation.sources.source_file import SourceFile
 from segmentation.tables import TABLES, kinds
+from segmentation.times import quoted
 
 DELIMITERS = ",;\t|"
 BLOCK = 1 << 20  # characters that are read at once
@@ -118,11 +119,6 @@ def parquet_records(file: SourceFile, table: str, columns: Mapping[str, str]) ->
     found = resolve(file.name, fields, table, columns)
     picked = ", ".join(f"{identifier(names[place])} AS {identifier(column)}" for column, place in found.items())
     return f"SELECT file_row_number + 1 AS row, {picked} FROM {scan}", tuple(found)
-
-
-def quoted(text: object) -> str:
-    """Text as an SQL literal."""
-    return "'" + str(text).replace("'", "''") + "'"
 
 
 def identifier(name: str) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from segmentation.sources.files import identifier, quoted
+from segmentation.sources.files import identifier
 from segmentation.sources.glimpse import Glimpse
 from segmentation.sources.guessing import EXACT, Guess
 from segmentation.sources.profiles import Column
 from segmentation.sources.source_file import CSV
 from segmentation.sources.spellings import NAMES, USER, plain
 from segmentation.tables import EVENTS, ORDERS, TABLES, USERS
+from segmentation.times import quoted
 
 DEEPEST = 2  # samples on the way
 UNIQUE = 0.99

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from segmentation.config import Config, Recipe, Source
+from segmentation.config import Config, Recipe
 from segmentation.features.engine import EPOCH
+from segmentation.source_settings import Source
 from segmentation.sources import slices
 from segmentation.sources.completeness import waiting_for
 from segmentation.sources.places import by_day
@@ -131,6 +132,15 @@ class Listing:
         """Where rows are looked for, for a message."""
         return ", ".join(_place(source) for source in self._config.sources.activity().values())
 
+    @property
+    def undated(self) -> str:
+        """Rows that belong to no day, for a message: "" if there are none."""
+        found = [file for files in self._looked.files.values() for file in files if file.undated]
+        if not found:
+            return ""
+        rows, reason = sum(file.undated for file in found), max(found[0].reasons, key=found[0].reasons.__getitem__)
+        return f" ({rows} rows there belong to no day; the first file is {found[0].name}: {reason})"
+
     def _files(self, table: str, recipe: Recipe, day: date) -> Sequence[FileIndex]:
         """The table's files; of users that come by day, those of the day."""
         source, key = self._config.sources.tables()[table], (table, recipe.reading)
@@ -251,6 +261,4 @@ def weekdays_before(day: date) -> list[date]:
 
 
 def _place(source: Source) -> str:
-    if source.path:
-        return source.path if isinstance(source.path, str) else ", ".join(source.path)
-    return source.connection or source.sample or "the query's files"
+    return ", ".join(source.paths) or source.connection or source.sample or "the query's files"

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from segmentation.config import Config, Source
+from segmentation.config import Config
 from segmentation.errors import ConfigError, DataContractError
+from segmentation.source_settings import Source
 from segmentation.sources import queries, samples
 from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
 
@@ -35,8 +36,7 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
     if source.sql:
         paths = tuple(_allowed(config, path) for path in queries.paths(source.sql, table, config.root))
         return [SourceFile(f"[sources.{table}] sql", QUERY, paths, root=config.root, sql=source.sql)]
-    patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
-    names = {name: day for pattern in patterns for name, day in _names(pattern, table, config.root, days)}
+    names = {name: day for pattern in source.paths for name, day in _names(pattern, table, config.root, days)}
     return [
         SourceFile(Path(name).as_posix(), _kind(name, table), (_allowed(config, config.root / name),), names[name])
         for name in sorted(names)
@@ -45,8 +45,7 @@ def find(source: Source, table: str, config: Config, days: Sequence[date]) -> li
 
 def by_day(source: Source) -> bool:
     """Whether the source has its rows by day, so that it is asked for days."""
-    patterns = (source.path,) if isinstance(source.path, str) else source.path or ()
-    return bool(source.connection) or any(DATE in pattern for pattern in patterns)
+    return bool(source.connection) or any(DATE in pattern for pattern in source.paths)
 
 
 def _names(pattern: str, table: str, root: Path, days: Sequence[date]) -> Iterator[tuple[str, date | None]]:

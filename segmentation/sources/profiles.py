@@ -12,10 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from segmentation.features.engine import connect
-from segmentation.sources.files import quoted
 from segmentation.sources.glimpse import Glimpse
-from segmentation.sources.reading import AS_OFFSET, MICROSECONDS, NAIVE, UNITS, WITH_OFFSET
 from segmentation.sources.spellings import plain
+from segmentation.times import AS_OFFSET, MICROSECONDS, NAIVE, UNITS, WITH_OFFSET, quoted
 
 ENOUGH = 0.95  # of the values there, to say that a column is of a kind
 TRIED = 40  # different values to sort out forms of time by

@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from segmentation.errors import ConfigError, DataContractError
 from segmentation.features.engine import MEMORY, connect
-from segmentation.sources.files import identifier, quoted, resolve
+from segmentation.sources.files import identifier, resolve
 from segmentation.sources.source_file import SourceFile
 from segmentation.sources.streams import fetch
+from segmentation.times import quoted
 
 BATCH_ROWS = 100_000
 READERS = {

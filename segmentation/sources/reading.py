@@ -6,12 +6,11 @@ types, give the same rows: a number as the shortest decimal that reads back as i
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -22,27 +21,20 @@ from segmentation.config import Recipe
 from segmentation.errors import ConfigError, DataContractError
 from segmentation.features.engine import EPOCH, connect
 from segmentation.sources import databases, queries, samples
-from segmentation.sources.files import CsvRecords, identifier, parquet_records, quoted, unreadable
+from segmentation.sources.files import CsvRecords, identifier, parquet_records, unreadable
 from segmentation.sources.json_lines import JsonRecords
 from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET, QUERY, SourceFile
 from segmentation.sources.streams import execute_on
 from segmentation.tables import TABLES
+from segmentation.times import UNITS, Times, in_text, placed, quoted
 
 CHUNK_ROWS = 100_000
 
 MISSING = "{} is missing"
 NOT_A_TIME = "{} is not a time ({})"
-ISO = "YYYY-MM-DD, with HH:MM, :SS and an offset if it has them"
 OUT_OF_RANGE = "{} is not in the years 1 to 9999"
 OTHER_UNIT = OUT_OF_RANGE + " as {} since 1970: is time_unit right?"
 SKIPPED = "{} is a local time that the clocks skipped"
-NAIVE = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
-WITH_OFFSET = r"\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
-# The engine takes an offset only without a space before it, and no name.
-AS_OFFSET = r"regexp_replace(replace(time_text, 'UTC', 'Z'), ' ?(Z|[+-][\d:]+)$', '\1')"
-MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
-UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-YEARS = "-62135596800000000 AND 253402300799999999"  # 1 to 9999, in microseconds since 1970
 
 
 @dataclass(frozen=True)
@@ -56,27 +48,6 @@ class Read:
     days: dict[date, tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Times:
-    """How the column is read that says when a row happened (None: the table has none), and what its text must be."""
-
-    column: str | None
-    unit: str | None
-    form: str | None
-
-    @classmethod
-    def of(cls, table: str, options: Mapping[str, Any]) -> "Times":
-        return cls(TABLES[table].TIME, options["time_unit"], options["time_format"])
-
-    @property
-    def out_of_range(self) -> str:
-        return OTHER_UNIT.format(self.column, UNITS[self.unit]) if self.unit else OUT_OF_RANGE.format(self.column)
-
-    @property
-    def expected(self) -> str:
-        return f"{UNITS[self.unit]} since 1970-01-01 UTC" if self.unit else self.form or ISO
-
-
 def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
     """Read a file, or a day of a database, by a recipe.
 
@@ -84,7 +55,7 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
     a database cannot be asked.
     """
     columns, options = recipe.columns[table], recipe.options[table]
-    times = Times.of(table, options)
+    times = Times(TABLES[table].TIME, options["time_unit"], options["time_format"])
     with connect() as session:
         session.execute("SET TimeZone = 'UTC'")
         if times.form:
@@ -129,39 +100,11 @@ def _check_form(session: duckdb.DuckDBPyConnection, table: str, form: str) -> No
 def _load_text(session: duckdb.DuckDBPyConnection, records: CsvRecords | JsonRecords, times: Times) -> tuple[str, ...]:
     """Make the table `record`: row, reason, line, columns as text, local and instant (of which at most one is known)."""
     batches = (batch for part in records for batch in part.combine_chunks().to_batches())
-    execute_on(session, records.schema, batches, f"CREATE TEMP TABLE record AS {_times_in_text('records', times)}")
+    execute_on(session, records.schema, batches, f"CREATE TEMP TABLE record AS {in_text('records', times)}")
     for lacking in records.schema.names[3:]:
         if lacking not in records.columns:  # of JSON lines, known at the end
             session.execute(f"ALTER TABLE record DROP COLUMN {identifier(lacking)}")
     return records.columns
-
-
-def _times_in_text(rows: str, times: Times) -> str:
-    """A query that adds to the rows the time in their text: `local` if it has no offset, else `instant`."""
-    if times.column is None:
-        return f"SELECT *, NULL::TIMESTAMP AS local, NULL::TIMESTAMPTZ AS instant FROM {rows}"
-    text = f"SELECT *, trim({times.column}) AS time_text"
-    if times.unit:
-        # Six decimals of the unit, in whole microseconds. Any other finite number is a time out of range.
-        units = f"TRY_CAST(TRY_CAST(time_text AS DECIMAL(28, 6)) * {MICROSECONDS[times.unit]} AS BIGINT)"
-        return f"""
-            SELECT * EXCLUDE (time_text, units), NULL::TIMESTAMP AS local, CASE
-                WHEN units BETWEEN {YEARS} THEN timezone('UTC', make_timestamp(units))
-                WHEN isfinite(TRY_CAST(time_text AS DOUBLE)) THEN TIMESTAMPTZ 'infinity'
-            END AS instant
-            FROM ({text}, {units} AS units FROM {rows})"""
-    if times.form:
-        parsed = f"try_strptime(time_text, {quoted(times.form)})"
-        known = ("NULL::TIMESTAMP", parsed) if "%z" in times.form else (parsed, "NULL::TIMESTAMPTZ")
-        return f"SELECT * EXCLUDE time_text, {known[0]} AS local, {known[1]} AS instant FROM ({text} FROM {rows})"
-    return f"""
-        SELECT * EXCLUDE time_text, CASE
-            WHEN local IS NULL AND regexp_full_match(time_text, '{WITH_OFFSET}') THEN TRY_CAST({AS_OFFSET} AS TIMESTAMPTZ)
-        END AS instant
-        FROM (
-            {text}, CASE WHEN regexp_full_match(time_text, '{NAIVE}') THEN TRY_CAST(time_text AS TIMESTAMP) END AS local
-            FROM {rows}
-        )"""
 
 
 def _load_typed(
@@ -180,7 +123,7 @@ def _load_typed(
     texts = ", ".join(f"{_text(identifier(column), kinds[column])} AS {identifier(column)}" for column in columns)
     rows = f"(SELECT row, NULL::VARCHAR AS reason, NULL::VARCHAR AS line, {texts}{{}} FROM ({query}))"
     if kind == "VARCHAR" or (times.unit and not kind.startswith(("DATE", "TIME"))):
-        timed = _times_in_text(rows.format(""), times)
+        timed = in_text(rows.format(""), times)
     elif kind == "TIMESTAMP WITH TIME ZONE":
         timed = "FROM " + rows.format(f", NULL::TIMESTAMP AS local, {times.column} AS instant")
     elif kind == "DATE" or kind.startswith("TIMESTAMP"):
@@ -202,11 +145,7 @@ def _text(column: str, kind: str) -> str:
 
 
 def _date(session: duckdb.DuckDBPyConnection, timezone: str, times: Times) -> None:
-    """Make the table `dated`: row, at, day (both null: undated), reason, line, columns.
-
-    Of a local time that occurs twice the first is taken: the offset of 24 hours before, if it is right at that time, and
-    the one that the engine takes.
-    """
+    """Make the table `dated`: row, at, day (both null: undated), reason, line, columns."""
     if times.column is None:  # what describes users is of no day: it is kept as of one
         session.execute(f"""
             CREATE TEMP TABLE dated AS
@@ -222,33 +161,20 @@ def _date(session: duckdb.DuckDBPyConnection, timezone: str, times: Times) -> No
         raise ConfigError(
             f"[project] timezone = {timezone!r}: the engine (DuckDB) does not know this time zone"
         ) from None
+    column = times.column
+    beyond = OTHER_UNIT.format(column, UNITS[times.unit]) if times.unit else OUT_OF_RANGE.format(column)
     session.execute(f"""
         CREATE TEMP TABLE dated AS
-        WITH placed AS (
-            SELECT *, coalesce(local, timezone({zone}, instant)) AS wall,
-                wall BETWEEN TIMESTAMP '0001-01-02' AND TIMESTAMP '9999-12-30' AS possible,
-                CASE WHEN possible THEN timezone({zone}, local) END AS later,
-                CASE WHEN possible THEN timezone({zone}, local - INTERVAL 24 HOUR) + INTERVAL 24 HOUR END AS earlier
-            FROM record
-        ), timed AS (
-            SELECT *, CASE
-                WHEN NOT possible THEN NULL
-                WHEN instant IS NOT NULL THEN instant
-                WHEN timezone({zone}, earlier) = local THEN least(earlier, later)
-                WHEN timezone({zone}, later) = local THEN later
-            END AS "at"
-            FROM placed
-        )
-        SELECT * EXCLUDE (reason, local, instant, wall, possible, earlier, later),
+        SELECT * EXCLUDE (reason, local, instant, wall, possible),
             CASE WHEN "at" IS NOT NULL THEN wall::DATE END AS day,
             CASE
                 WHEN reason IS NOT NULL OR "at" IS NOT NULL THEN reason
-                WHEN coalesce(trim({times.column}), '') = '' THEN {quoted(MISSING.format(times.column))}
-                WHEN wall IS NULL THEN {quoted(NOT_A_TIME.format(times.column, times.expected))}
-                WHEN NOT possible THEN {quoted(times.out_of_range)}
-                ELSE {quoted(SKIPPED.format(times.column))}
+                WHEN coalesce(trim({column}), '') = '' THEN {quoted(MISSING.format(column))}
+                WHEN wall IS NULL THEN {quoted(NOT_A_TIME.format(column, times.expected))}
+                WHEN NOT possible THEN {quoted(beyond)}
+                ELSE {quoted(SKIPPED.format(column))}
             END AS reason
-        FROM timed""")
+        FROM ({placed("record", timezone)})""")
     session.execute("DROP TABLE record")
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segmentation.errors import DataContractError
-from segmentation.sources.files import quoted, resolve
+from segmentation.sources.files import resolve
 from segmentation.sources.source_file import SourceFile
+from segmentation.times import quoted
 
 COMPLETE_JOURNEY = "complete_journey"
 _COLUMNS = {

@@ -36,18 +36,26 @@ def record_recipe(config: Config, store: Store) -> State:
 
 
 def _claim(config: Config, store: Store) -> None:
-    """Make the store this project's, unless it has one.
+    """Make the store this project's, unless it has one. Raises ConfigError when it is another project's."""
+    if config.name is not None and store.objects.find(OWNER) is None:
+        store.objects.put(OWNER, seal(_claimed(config)))
+    check_owner(config, store)
 
-    Two shops in one store would take each other's rows for corrections. Raises ConfigError when it is another project's: one
-    of another name that reads other sources. (A project may be renamed, and its sources may move, one at a time.)
+
+def _claimed(config: Config) -> dict[str, Any]:
+    return {"project": config.name, "sources": config.places()}
+
+
+def check_owner(config: Config, store: Store) -> None:
+    """Two shops in one store would take each other's rows for corrections.
+
+    Raises ConfigError when the store is another project's: one of another name that reads other sources. (A project may be
+    renamed, and its sources may move, one at a time.)
     """
-    if config.name is None:
+    known = store.objects.find(OWNER)
+    if config.name is None or known is None:
         return
-    claim = {"project": config.name, "sources": config.places()}
-    if (known := store.objects.find(OWNER)) is None:
-        store.objects.put(OWNER, seal(claim))
-        known = store.objects.get(OWNER)
-    owner = unseal(known, OWNER)
+    owner, claim = unseal(known, OWNER), _claimed(config)
     if all(owner[key] != claim[key] for key in claim):
         raise ConfigError(
             f"[store] url = {config.store.url!r}: the store is of the project {owner['project']!r}, and this is "

@@ -117,7 +117,7 @@ def test_the_copies_of_large_files_are_temporary_and_looked_at_in_part(
 ) -> None:
     scratch = tmp_path_factory.mktemp("scratch")
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    monkeypatch.setattr("segmentation.checking.LOOK_BYTES", 2_000)
+    monkeypatch.setattr("segmentation.checking.look.LOOK_BYTES", 2_000)
     write(shop, LAST, users=200)
     with gzip.open(shop / "orders" / "2024-03-06.csv.gz", "wt") as file:
         file.write((shop / "orders" / f"{LAST}.csv").read_text().replace(str(LAST), "2024-03-06"))

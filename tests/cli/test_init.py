@@ -72,20 +72,20 @@ def test_one_daily_file_stands_for_its_siblings(run: Run, tmp_path: Path) -> Non
     daily(tmp_path / "orders", 9)
     result = written(run("orders/2024-03-04.csv", "--json"))
     assert result["sources"][0]["days"] == ["2024-03-01", "2024-03-09"]
-    assert load(tmp_path / "segmentation.toml").sources.orders.path == "orders/{date}.csv"  # type: ignore[union-attr]
+    assert load(tmp_path / "segmentation.toml").sources.tables()["orders"].path == "orders/{date}.csv"
 
 
 def test_files_with_rows_of_other_days_or_other_dates_become_a_glob(run: Run, tmp_path: Path) -> None:
     daily(tmp_path / "orders")
     (tmp_path / "orders" / "2024-03-06.csv").write_text("order_id,user_id,ordered_at,amount\no,u,2024-03-05 10:00,1\n")
     written(run("orders", "--json"))
-    assert load(tmp_path / "segmentation.toml").sources.orders.path == "orders/*.csv"  # type: ignore[union-attr]
+    assert load(tmp_path / "segmentation.toml").sources.tables()["orders"].path == "orders/*.csv"
     assert "some rows are of another day than their file" in (tmp_path / "segmentation.toml").read_text()
     daily(tmp_path / "compact")
     for path in (tmp_path / "compact").iterdir():
         path.rename(path.with_name("orders_" + path.name.replace("-", "")))
     written(run("compact", "--out", "other.toml", "--json"))
-    assert load(tmp_path / "other.toml").sources.orders.path == "compact/orders_*.csv"  # type: ignore[union-attr]
+    assert load(tmp_path / "other.toml").sources.tables()["orders"].path == "compact/orders_*.csv"
 
 
 def test_files_of_several_months_are_a_glob_and_names_with_brackets_are_meant_literally(

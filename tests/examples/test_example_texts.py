@@ -6,7 +6,8 @@ from datetime import date
 import pytest
 from examples.conftest import EXAMPLES
 
-from segmentation.config import Source, load
+from segmentation.config import load
+from segmentation.source_settings import Source
 
 NAMES = ("online_retail", "olist", "taobao", "retailrocket", "grocery_elog")
 

@@ -9,7 +9,7 @@ from shop import FIRST, Shop, shop_config
 from segmentation import history, stages
 from segmentation.contracts import acceptance
 from segmentation.contracts.gate import gate
-from segmentation.errors import DataContractError
+from segmentation.errors import ConfigError, DataContractError, NoRowsError
 from segmentation.monitor import read_models
 from segmentation.store.store import open_store
 
@@ -149,3 +149,21 @@ def test_a_day_after_the_newest_row_is_published_with_a_warning(tmp_path: Path) 
     assert history.run(config, DAYS[11])["warnings"] == []
     [warning] = history.backfill(config, DAYS[10], DAYS[11] + timedelta(days=3))["warnings"]
     assert warning.startswith(f"{after} and 2 days after it have no rows")
+
+
+def test_a_day_that_is_refused_as_empty_tells_of_rows_without_a_day(tmp_path: Path) -> None:
+    shop_of(tmp_path)
+    options = {"lookback_days": 2, "time_unit": "ms"}
+    config = shop_config(tmp_path, sources={"orders": {"path": "orders/*.csv", "options": options}}, validation=REFUSE)
+    with pytest.raises(
+        NoRowsError, match=rf"72 rows there belong to no day; the first file is orders/{DAYS[0]}.csv: ordered_at"
+    ):
+        history.run(config, DAYS[5])
+
+
+def test_a_name_that_is_no_feature_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    shop_of(tmp_path)
+    config = shop_config(tmp_path, clustering={"segments": 2, "features": ["recencey"]})
+    with pytest.raises(ConfigError, match="'recencey' is not a feature; did you mean 'recency'"):
+        history.run(config, DAYS[5])
+    assert open_store(config).state().number == 0

@@ -1,7 +1,15 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from postgres import Database, running
+
+from segmentation.store.objects import Objects
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    return Objects(tmp_path / "store")
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,6 @@ DAY = date(2026, 7, 1)
 SQL = "SELECT * FROM orders WHERE ordered_at::date = :date"
 
 
-@pytest.fixture
-def objects(tmp_path: Path) -> Objects:
-    return Objects(tmp_path / "store")
-
-
 def index(
     objects: Objects, *days: date, sql: str = SQL, zone: str = "UTC", table: str = "orders", **source: Any
 ) -> tuple[FileIndex, ...]:

@@ -15,17 +15,13 @@ from segmentation.errors import ConfigError, DataContractError
 from segmentation.sources import reading, slices
 from segmentation.sources.slices import FileIndex, read_day
 from segmentation.store.objects import Objects
+from segmentation.times import UNITS
 
 # ruff: noqa: DTZ001  (naive times are what the tests are about)
 
 SKIPPED = reading.SKIPPED.format("ordered_at")
 MISSING = reading.MISSING.format("ordered_at")
 OUT_OF_RANGE = reading.OUT_OF_RANGE.format("ordered_at")
-
-
-@pytest.fixture
-def objects(tmp_path: Path) -> Objects:
-    return Objects(tmp_path / "store")
 
 
 def index(objects: Objects, path: str, zone: str = "UTC", table: str = "orders", **source: Any) -> FileIndex:
@@ -99,7 +95,7 @@ def test_a_time_as_a_number(objects: Objects, unit: str, text: str, at: datetime
 )
 def test_a_number_that_is_no_time(objects: Objects, unit: str, text: str, reason: str) -> None:
     if reason == OUT_OF_RANGE:
-        reason = reading.OTHER_UNIT.format("ordered_at", reading.UNITS[unit])
+        reason = reading.OTHER_UNIT.format("ordered_at", UNITS[unit])
     assert times(objects, [text], time_unit=unit)[0].reasons == {reason: 1}
 
 

@@ -1,0 +1,158 @@
+"""Settings and commands that are not what they should be."""
+
+from datetime import date
+
+from spoils import QUERY, all_of, environment, fresh, put, setting, source, table, text
+from spoilt import DAY, Shop, nothing
+
+SETTINGS = [
+    setting(
+        "no configuration",
+        lambda shop: shop.patch.setattr(Shop, "configure", nothing),
+        "there is no configuration file",
+        "name one with --config",
+    ),
+    setting("a configuration that is no TOML", text("[project\n"), "segmentation.toml is not valid TOML", "line 1"),
+    setting(
+        "a typo in a setting",
+        put("validation", empty_day="allow"),
+        "[validation] empty_day is not a known setting; did you mean 'empty_days'?",
+    ),
+    setting(
+        "a typo in a source's setting",
+        put("sources.orders.options", delimeter=";"),
+        "[sources.orders.options] delimeter is not a known setting; did you mean 'delimiter'?",
+    ),
+    setting(
+        "a typo in a column",
+        put("sources.orders.columns", user="CustomerID"),
+        "[sources.orders.columns] user is not a known setting; did you mean 'user_id'?",
+    ),
+    setting(
+        "an unknown section", put("sorces.orders", path="x"), "[sorces] is not a known setting; did you mean 'sources'?"
+    ),
+    setting(
+        "an unknown table",
+        put("sources.order", path="x"),
+        "[sources] order is not a known setting; did you mean 'orders'?",
+    ),
+    setting(
+        "a setting of the wrong type",
+        put("features", window_days="a year"),
+        "[features] window_days = 'a year'",
+        "valid integer",
+    ),
+    setting("a section that is a number", text("sources = 3"), "[sources] = 3"),
+    setting(
+        "a setting out of range",
+        put("features", window_days=0),
+        "[features] window_days = 0",
+        "greater than or equal to 1",
+    ),
+    setting("too many segments", put("clustering", segments=51), "[clustering] segments = 51", "a number from 2 to 50"),
+    setting(
+        "settings that contradict each other",
+        put("project", end=date(2024, 1, 1)),
+        "end (2024-01-01) is before start (2024-03-01)",
+    ),
+    setting(
+        "two places for one source",
+        put("sources.orders", sql=QUERY),
+        "[sources.orders] give exactly one of path, sql and sample",
+    ),
+    setting("no path at all", source(path=[]), "[sources.orders] path is empty: say where the rows are"),
+    setting(
+        "a ratio upside down",
+        put("validation", volume_ratio=[5, 0.2]),
+        "[validation] volume_ratio = [5, 0.2]: give the lower number first",
+    ),
+    setting(
+        "a scale upside down",
+        put("sources.orders.options", rating=[5, 1]),
+        "rating = [5, 1]: give the lower number first",
+    ),
+    setting(
+        "a delimiter of two characters",
+        put("sources.orders.options", delimiter=";;"),
+        "[sources.orders.options] delimiter = ';;': give one character",
+    ),
+    setting(
+        "unknown time zone",
+        put("project", timezone="Mars/Olympus"),
+        "[project] timezone",
+        "unknown time zone 'Mars/Olympus'; use a name such as 'UTC' or 'Europe/London'",
+    ),
+    setting(
+        "unknown encoding",
+        put("sources.orders.options", encoding="utf-9"),
+        "[sources.orders.options] encoding = 'utf-9'",
+        "no such encoding",
+    ),
+    setting("an encoding that is none of text", put("sources.orders.options", encoding="hex"), "encoding = 'hex"),
+    setting("a time format that is none", put("sources.orders.options", time_format="%Q"), "time_format = '%Q'"),
+    setting(
+        "an unknown feature",
+        all_of(fresh, put("clustering", features=["recencies"])),
+        "recencies",
+        "recency",
+        kept=True,
+    ),
+    setting(
+        "a feature whose columns are not there",
+        all_of(fresh, put("clustering", features=["mean_rating"])),
+        "mean_rating",
+        "reviews.rating",
+        kept=True,
+    ),
+    setting(
+        "an expectation that is none",
+        put("sources.orders", expectations=[{"type": "expect_column_values_to_be_betwen", "reason": "x"}]),
+        "expect_column_values_to_be_betwen",
+        "did you mean 'expect_column_values_to_be_between'?",
+    ),
+    setting(
+        "an event type that is none",
+        all_of(
+            table("events", "user_id,event_at,event_type", f"a,{DAY},pv"),
+            put("sources.events.options", event_types={"pv": "veiw"}),
+        ),
+        "pv = 'veiw'",
+        "did you mean 'view'?",
+    ),
+    setting(
+        "an own expectation about no column",
+        put(
+            "sources.orders",
+            expectations=[
+                {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "amont"}, "reason": "x"}
+            ],
+        ),
+        "amont",
+        "amount",
+    ),
+    setting(
+        "a wrong setting in the environment",
+        environment(SEGMENTATION__FEATURES__WINDOW_DAYS="long"),
+        "[features] window_days = 'long'",
+    ),
+    setting(
+        "a setting below a setting in the environment",
+        environment(SEGMENTATION__FEATURES__WINDOW_DAYS__X="1"),
+        "the environment's SEGMENTATION__FEATURES__WINDOW_DAYS__X: window_days is no section but a setting",
+    ),
+    setting(
+        "a store that is elsewhere", put("store", url="s3://bucket"), "[store] url = 's3://bucket'", "write file:PATH"
+    ),
+    setting(
+        "another time zone than the history's",
+        put("project", timezone="Asia/Tokyo"),
+        "[project] timezone = 'Asia/Tokyo': the history was cut into days in 'UTC'",
+        "start a new store",
+    ),
+    setting(
+        "other segments than the history's",
+        put("clustering", segments=3),
+        "[clustering] changed (segments from 2 to 3)",
+        "restore the setting, or start a new store",
+    ),
+]
