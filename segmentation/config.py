@@ -1,6 +1,5 @@
 """The configuration file, and the part of it that can change a result: the recipe."""
 
-import difflib
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from segmentation.errors import ConfigError
+from segmentation.errors import ConfigError, nearest
 from segmentation.source_settings import Complete, Expectation, Options, Source, Sources, rising
 from segmentation.tables import TABLES, Columns, Section
 
@@ -272,9 +271,7 @@ def _explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str
     setting = f"[{'.'.join(where[:-1])}] {where[-1]}" if len(where) > 1 else f"[{where[0]}]" if where else "the file"
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, where[:-1])
-        near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
-        return f"{path}: {setting} is not a known setting; {hint}"
+        return f"{path}: {setting} is not a known setting; {nearest(where[-1], known)}"
     if problem["type"] == "missing":
         return f"{path}: {setting} is missing"
     message = problem["msg"].removeprefix("Value error, ")

@@ -1,5 +1,20 @@
 """The errors that people see. Each message says what was found, where, and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """A question about the known name that was probably meant: "" if none is like it."""
+    near = difflib.get_close_matches(found, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def nearest(found: str, known: Iterable[str]) -> str:
+    """That question, or else all that are known."""
+    known = sorted(known)
+    return did_you_mean(found, known) or f"known here: {', '.join(known)}"
+
 
 class SegmentationError(Exception):
     """Something went wrong that the caller can do something about."""

@@ -1,12 +1,12 @@
 """What users do: the types of event that are known, and a source's own names for them."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from segmentation.config import Recipe
+from segmentation.errors import nearest
 from segmentation.tables import EVENTS
 
 # view, cart and purchase make features; the others are activity like any.
@@ -39,9 +39,3 @@ def faults(recipe: Recipe) -> list[str]:
         for theirs, ours in names.items()
         if ours not in KNOWN and ours != theirs and names.get(ours) != ours
     ]
-
-
-def nearest(found: str, known: Iterable[str]) -> str:
-    """The one that was probably meant, or all that are known."""
-    near = difflib.get_close_matches(found, list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"

@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 
 from segmentation.config import Recipe
 from segmentation.contracts import event_types
-from segmentation.contracts.event_types import nearest
-from segmentation.errors import ConfigError
+from segmentation.errors import ConfigError, nearest
 from segmentation.tables import REVIEWS, Kind, kinds
 
 NOT_NULL = "expect_column_values_to_not_be_null"

@@ -1,6 +1,5 @@
 """The features: name, unit, window, formula and the columns that each needs; and their values, from window sums."""
 
-import difflib
 from collections.abc import Iterable
 from datetime import date
 
@@ -8,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation.config import Clustering, Features
-from segmentation.errors import ConfigError
+from segmentation.errors import ConfigError, did_you_mean
 from segmentation.features.cells import PARTS
 from segmentation.features.engine import day_number
 from segmentation.features.parts import Feature, Window
@@ -127,8 +126,7 @@ def check_names(clustering: Clustering) -> None:
     """Raise ConfigError for a name that is no feature, naming the nearest."""
     for name in () if clustering.features == "auto" else clustering.features:
         if name not in CATALOGUE:
-            near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(CATALOGUE)}"
+            hint = did_you_mean(name, CATALOGUE) or f"there are: {', '.join(CATALOGUE)}"
             raise ConfigError(f"[clustering] features: {name!r} is not a feature; {hint}")
 
 

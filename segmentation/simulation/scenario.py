@@ -3,7 +3,6 @@
 `reference` prints all of it (examples/simulated/SCENARIOS.md).
 """
 
-import difflib
 import json
 import tomllib
 from importlib.resources import files
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Self, get_args
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from segmentation.errors import ConfigError
+from segmentation.errors import ConfigError, did_you_mean
 from segmentation.simulation.happenings import (
     GONE,
     LEVELS,
@@ -158,8 +157,7 @@ def _all_known(where: str, names: Any, known: Any) -> None:
 
 
 def _near(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
+    return "; " + (did_you_mean(name, known) or f"there are: {', '.join(known)}")
 
 
 def shipped() -> list[str]:

@@ -8,7 +8,6 @@ refuses a file with two kinds of line ends.)
 
 import contextlib
 import csv
-import difflib
 import gzip
 import io
 import re
@@ -25,7 +24,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from segmentation.errors import ConfigError, DataContractError
+from segmentation.errors import ConfigError, DataContractError, did_you_mean
 from segmentation.features.engine import connect
 from segmentation.sources.source_file import SourceFile
 from segmentation.tables import TABLES, kinds
@@ -58,8 +57,8 @@ def resolve(name: str, fields: Sequence[str], table: str, columns: Mapping[str, 
         if field in fields:
             found[canonical] = fields.index(field)
         elif canonical in columns or canonical in TABLES[table].REQUIRED:
-            near = difflib.get_close_matches(field, fields, n=1, cutoff=0.5)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            near = did_you_mean(field, fields)
+            hint = f" ({near})" if near else ""
             more = f" and {len(fields) - LONGEST_LIST} more" if len(fields) > LONGEST_LIST else ""
             raise DataContractError(
                 f"{name} has no column {field!r}{hint}; its columns are: {', '.join(fields[:LONGEST_LIST])}{more}. "

@@ -1,7 +1,7 @@
 """What the sources have now for some days: the files that hold their rows, whether a day is complete, and what looks odd."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -30,16 +30,14 @@ class Looked:
 
     def add(self, table: str, recipe: Recipe, files: Iterable[FileIndex], days: Iterable[date]) -> None:
         key = (table, recipe.reading)
-        known = {(file.key, file.name): file for file in self.files.get(key, [])}
-        known.update({(file.key, file.name): file for file in files})
+        known = {(file.name, file.content): file for file in (*self.files.get(key, ()), *files)}
         # Parts of the files were looked at side by side: equal content still counts once, by its first name.
-        named: dict[str, FileIndex] = {}
-        for (content, name), file in sorted(known.items(), key=lambda item: item[0][1]):
-            if content in named:
-                copies = {*named[content].copies, name, *file.copies} - {named[content].name}
-                named[content] = replace(named[content], copies=tuple(sorted(copies)))
-            else:
-                named[content] = file
+        named: dict[Hashable, FileIndex] = {}
+        for (name, content), file in sorted(known.items(), key=lambda item: item[0][0]):
+            if first := named.get(content):
+                copies = {*first.copies, name, *file.copies} - {first.name}
+                file = replace(first, copies=tuple(sorted(copies)))
+            named[content] = file
         self.files[key] = list(named.values())
         self.days.setdefault(key, set()).update(days)
 

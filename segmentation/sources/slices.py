@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -60,6 +60,11 @@ class FileIndex:
     copies: tuple[str, ...] = ()
     elsewhere: int = 0
 
+    @property
+    def content(self) -> Hashable:
+        """Equal for files that hold the same rows and count for the same days."""
+        return self.key, frozenset(self.days)
+
 
 def index(
     objects: Objects,
@@ -83,13 +88,13 @@ def index(
     """
     source = config.sources.tables()[table]
     number, parts = part
-    indexes: dict[str, FileIndex] = {}
+    indexes: dict[Hashable, FileIndex] = {}
     for file in find(source, table, config, sorted(days))[number::parts]:
         key = _indexed(objects, file, [(recipe, None), *others], table)
-        if key in indexes:
-            indexes[key] = replace(indexes[key], copies=(*indexes[key].copies, file.name))
-        else:
-            indexes[key] = _own(load(objects, file.name, key, table), file.day)
+        found = _own(load(objects, file.name, key, table), file.day)
+        if first := indexes.get(found.content):
+            found = replace(first, copies=(*first.copies, file.name))
+        indexes[found.content] = found
     return tuple(indexes.values())
 
 

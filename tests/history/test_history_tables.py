@@ -212,3 +212,18 @@ def test_rows_of_another_day_than_the_files_name_says_do_not_count_and_are_told(
     assert open_store(one).state().accepted[DAYS[6]].tables["events"].rows == 8
     [counts] = [row for row in read_models.files(open_store(one), DAYS[7]) if row["table"] == "events"]
     assert (counts["rows"], counts["of_accepted_days"], counts["waiting"], counts["elsewhere"]) == (10, 8, 0, 2)
+
+
+def test_two_files_of_the_same_bytes_count_each_for_the_day_that_its_name_says(tmp_path: Path) -> None:
+    shop_of(tmp_path)
+    one, other = (tmp_path / "events" / f"{day}.csv" for day in DAYS[6:8])
+    one.write_text(one.read_text() + f"u1,{DAYS[7]} 13:00:00,cart\n")
+    other.write_text(one.read_text())
+    config = config_of(tmp_path)
+    history.backfill(config, DAYS[5], DAYS[8], workers=2)
+    accepted = open_store(config).state().accepted
+    assert [accepted[day].tables["events"].rows for day in DAYS[6:8]] == [8, 1]
+    alone = config_of(tmp_path, "alone")
+    for day in DAYS[5:9]:
+        history.run(alone, day)
+    assert open_store(alone).state().digest() == open_store(config).state().digest()
