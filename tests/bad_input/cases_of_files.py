@@ -50,7 +50,7 @@ FILES = [
     ),
     refused(
         "truncated gzip",
-        other_kind(gzip.compress("\n".join([HEADER, *healthy()]).encode())[:-20], f"orders/{DAY}.csv.gz"),
+        other_kind(gzip.compress("\n".join([HEADER, *healthy()]).encode(), mtime=0)[:-20], f"orders/{DAY}.csv.gz"),
         f"orders/{DAY}.csv.gz cannot be read",
     ),
     refused(

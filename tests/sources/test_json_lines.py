@@ -153,11 +153,11 @@ def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
 
 
 def test_gzip_is_read(tmp_path: Path) -> None:
-    data = gzip.compress(b'{"a": 1, "b": 2, "c": 3}\n')
+    data = gzip.compress(b'{"a": 1, "b": 2, "c": 3}\n', mtime=0)
     assert read(tmp_path / "x.jsonl.gz", data) == good(("1", "2", "3"))
 
 
-PACKED = gzip.compress(b'{"a": 1, "b": 2, "c": 3}\n' * 10_000)
+PACKED = gzip.compress(b'{"a": 1, "b": 2, "c": 3}\n' * 10_000, mtime=0)
 
 
 @pytest.mark.parametrize(

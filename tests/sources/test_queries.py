@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Path:
     (folder / "in" / "a.csv").write_text("order_id,user_id,ordered_at\n1,u1,2026-01-01 10:00\n2,u2,2026-01-02\n")
     (folder / "in" / "b.csv").write_text("order_id,user_id,ordered_at\n3,u1,2026-01-01\n")
     pq.write_table(pa.table({"order_id": [1, 1, 3], "amount": [1.5, 2.25, 4.0]}), folder / "lines.parquet")
-    (folder / "c.jsonl.gz").write_bytes(gzip.compress(b'{"order_id": 3, "u": "u1", "at": "2026-01-01"}\n'))
+    (folder / "c.jsonl.gz").write_bytes(gzip.compress(b'{"order_id": 3, "u": "u1", "at": "2026-01-01"}\n', mtime=0))
     return folder
 
 
