@@ -130,7 +130,7 @@ def a_log_of_1000_days(root: Path) -> None:
     )
     for number in range(1364):
         content = f"{number:032x}"
-        accepted = AcceptedDay({"orders": replace(table, partition=content, users=content)}, "reading")
+        accepted = AcceptedDay({"orders": replace(table, partition=content, users=content)}, config.recipe().reading)
         commits.accept(store, FIRST + timedelta(days=number), accepted, None)
     files = {f"file{number}": "0" * 32 for number in range(9)}
     commit = []

@@ -86,6 +86,17 @@ class Clustering(Section):
     features: Literal["auto"] | tuple[str, ...] = Field(
         "auto", description="The features that the segments are made of, at most 8; auto: see `segmentation features`."
     )
+    min_segments: int = Field(2, ge=1, le=50, description="The fewest segments that segments = auto takes.")
+    max_segments: int = Field(10, ge=2, le=50, description="The most that it tries.")
+    min_users: int = Field(
+        100, ge=1, description="With fewer users than this, segments = auto leaves everyone in one segment."
+    )
+    eps: Literal["auto"] | float = Field(
+        "auto", description="DBSCAN: how near users of one segment are, in standard deviations; auto: from the data."
+    )
+    min_samples: Literal["auto"] | int = Field(
+        "auto", description="DBSCAN, HDBSCAN: how many users within reach make one a core; auto: from the data."
+    )
     sample_users: int = Field(50_000, ge=100, description="The model is fitted on at most this many users.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the fit.")
 
@@ -116,6 +127,29 @@ class Adjustment(Section):
     margin_weight: int = Field(
         4, ge=0, description="Points a date earns beyond 1 when the challenger is at distance 0."
     )
+
+
+    evaluate_every_days: int = Field(7, ge=1, description="How often the model is held against the data.")
+    challenge_every_days: int = Field(91, ge=1, description="How often another model is fitted without any alarm.")
+    far_share: float = Field(
+        0.02, ge=0.01, le=1, description="Share of users beyond the model's 99 % distance at which a challenge is due."
+    )
+    drift_distance: float = Field(
+        0.1, gt=0, description="Wasserstein distance, in reference standard deviations, below which nothing drifts."
+    )
+    smoothing: float = Field(
+        0.5, ge=0, lt=1, description="Weight of the old centres in an update; 0: the centres of today's data."
+    )
+    max_centre_shift: float = Field(
+        0.25, gt=0, description="How far updates may take a centre, in standard deviations; beyond it: a restructure."
+    )
+    ask_above: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="A restructure that reassigns a larger share of users or of revenue is proposed, not adopted.",
+    )
+    ask_again_days: int = Field(28, ge=1, description="How long the same proposal is not made again.")
 
 
 class Recipe(Section):
