@@ -12,15 +12,15 @@ from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
-from segmentation.features.engine import in_order
+from segmentation.features.engine import in_order, thread_count
 from segmentation.features.parts import FIVE_STARS, Scale
 from segmentation.store import quarantine
 from segmentation.store.content import hash_table
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
-from segmentation.tables import REVIEWS, USERS
+from segmentation.tables import USERS
 
-WRITERS = 4
+AT_A_TIME = 4  # days whose rows are in memory
 
 
 def check_rows(
@@ -83,26 +83,26 @@ def lost(old: AcceptedDay, new: AcceptedDay, validation: Validation) -> str:
 def with_cells(
     objects: Objects, days: Mapping[date, AcceptedDay], ratings: Mapping[date, Scale] | None = None
 ) -> dict[date, AcceptedDay]:
-    """The days with the cells of their accepted rows made and kept; many days cost little more than one.
+    """The days with the cells of their accepted rows made and kept, a few days at a time.
 
     ratings: the lowest and the highest rating that the recipe of a day knows; 1 to 5 where it is not said.
     """
+
+    def kept(task: tuple[date, str, str]) -> str:
+        day, table, rows = task
+        scale = (ratings or {}).get(day, FIVE_STARS)
+        return objects.put_table(f"cells/{table}/date={day}", cells(table, day, objects.path(rows), scale))
+
+    tasks = [
+        (day, table, rows.accepted)
+        for day, accepted in days.items()
+        for table, rows in accepted.activity.items()
+        if rows.accepted
+    ]
     done = dict(days)
-    alike: dict[tuple[str, Scale], list[tuple[date, str]]] = {}
-    for day, accepted in days.items():
-        for table, rows in accepted.activity.items():
-            if rows.accepted:
-                scale = (ratings or {}).get(day, FIVE_STARS) if table == REVIEWS else FIVE_STARS
-                alike.setdefault((table, scale), []).append((day, objects.path(rows.accepted)))
-    for (table, scale), paths in alike.items():
-        same_columns = len({tuple(days[day].tables[table].columns) for day, _ in paths}) == 1
-        made = cells(table, paths, same_columns=same_columns, rating=scale)
-
-        def kept(day: date, table: str = table, made: Mapping[date, pa.Table] = made) -> str:
-            return objects.put_table(f"cells/{table}/date={day}", made[day])
-
-        with ThreadPoolExecutor(WRITERS) as writers:  # compressing and writing let go of the interpreter
-            for day, key in zip(made, writers.map(kept, made), strict=True):
-                with_key = replace(done[day].tables[table], cells=key)
-                done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
+    # Threads: most of the work lets go of the interpreter.
+    with ThreadPoolExecutor(min(thread_count(), AT_A_TIME)) as pool:
+        for (day, table, _), key in zip(tasks, pool.map(kept, tasks), strict=True):
+            with_key = replace(done[day].tables[table], cells=key)
+            done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
     return done
