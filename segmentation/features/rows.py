@@ -71,8 +71,9 @@ class Rows:
     def equal(self, name: str, text: str) -> Flags:
         """Where the column has this text."""
         column = self._column(name)
-        place = -1 if column is None else column.dictionary.index(text).as_py()
-        return (self.code(name) == place) & (place >= 0)
+        place: int = -1 if column is None else column.dictionary.index(text).as_py()
+        found: Flags = (self.code(name) == place) & np.bool_(place >= 0)
+        return found
 
     def by_user(self, values: Whole | Flags) -> Whole:
         """n values → m sums."""

@@ -54,7 +54,8 @@ def write_table_days(rows: pd.DataFrame, table: dict[str, pa.Array], folder: Pat
     paths = []
     for day, places in sorted(rows.reset_index(drop=True).groupby("day").indices.items()):
         path = folder / f"{day:%Y-%m-%d}.parquet"
-        pq.write_table(whole.take(pa.array(places)), path)
+        # In the order in which accepted rows are kept.
+        pq.write_table(whole.take(pa.array(places)).sort_by([(name, "ascending") for name in table]), path)
         paths.append((day.date(), str(path)))
     return paths
 
