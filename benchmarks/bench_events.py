@@ -147,7 +147,7 @@ def ours(given: bool, out: Path) -> Job:
         objects = Objects(out)
         columns = COLUMNS + (MORE if given else [])
         days = {
-            day: AcceptedDay({"events": AcceptedTable("", "", {}, 1, path, None, None, columns, {})}, "")
+            day: AcceptedDay({"events": AcceptedTable("", "", {}, EVENTS // DAYS, path, None, None, columns, {})}, "")
             for day, path in accepted
         }
         cells = {

@@ -114,7 +114,7 @@ def accepted_table(path: str) -> AcceptedTable:
         partition="",
         users="",
         files={},
-        rows=0,
+        rows=4_000,
         accepted=path,
         cells=None,
         quarantine=None,

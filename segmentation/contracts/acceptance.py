@@ -20,7 +20,8 @@ from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
 from segmentation.tables import USERS
 
-AT_A_TIME = 4  # days whose rows are in memory
+# How many days' rows are in memory: so many batches of one day, or of several with so many rows.
+BATCHES, BATCH_ROWS = 4, 50_000
 
 
 def check_rows(
@@ -87,22 +88,28 @@ def with_cells(
 
     ratings: the lowest and the highest rating that the recipe of a day knows; 1 to 5 where it is not said.
     """
+    batches: list[tuple[str, Scale, list[date]]] = []
+    filling: dict[tuple[str, Scale], list[date]] = {}
+    for day, accepted in days.items():
+        for table, rows in accepted.activity.items():
+            if rows.accepted:
+                alike = (table, (ratings or {}).get(day, FIVE_STARS))
+                batch = filling.setdefault(alike, [])
+                batch.append(day)
+                if sum(days[other].tables[table].rows for other in batch) >= BATCH_ROWS:
+                    batches.append((*alike, filling.pop(alike)))
+    batches += [(*alike, batch) for alike, batch in filling.items()]
 
-    def kept(task: tuple[date, str, str]) -> str:
-        day, table, rows = task
-        scale = (ratings or {}).get(day, FIVE_STARS)
-        return objects.put_table(f"cells/{table}/date={day}", cells(table, day, objects.path(rows), scale))
+    def kept(batch: tuple[str, Scale, list[date]]) -> dict[date, str]:
+        table, scale, some = batch
+        made = cells(table, [(day, objects.path(str(days[day].tables[table].accepted))) for day in some], scale)
+        return {day: objects.put_table(f"cells/{table}/date={day}", found) for day, found in made.items()}
 
-    tasks = [
-        (day, table, rows.accepted)
-        for day, accepted in days.items()
-        for table, rows in accepted.activity.items()
-        if rows.accepted
-    ]
     done = dict(days)
     # Threads: most of the work lets go of the interpreter.
-    with ThreadPoolExecutor(min(thread_count(), AT_A_TIME)) as pool:
-        for (day, table, _), key in zip(tasks, pool.map(kept, tasks), strict=True):
-            with_key = replace(done[day].tables[table], cells=key)
-            done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
+    with ThreadPoolExecutor(min(thread_count(), BATCHES)) as pool:
+        for (table, _, _), keys in zip(batches, pool.map(kept, batches), strict=True):
+            for day, key in keys.items():
+                with_key = replace(done[day].tables[table], cells=key)
+                done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
     return done

@@ -59,23 +59,24 @@ def day_cells(rows: Rows, _: Scale) -> dict[str, Whole]:
     user = np.empty(session.max(initial=-1) + 1, np.int64)
     user[session] = rows.user
 
-    def of_sessions(values: Whole | Flags) -> Whole:
-        return sums(values, session, len(user))
-
     def of_users(values: Whole | Flags) -> Whole:
         return sums(values, user, len(rows.ids))
 
-    views, carts, purchases = (of_sessions(rows.equal("event_type", name)) for name in ("view", "cart", "purchase"))
+    kind = rows.place("event_type", ("view", "cart", "purchase"))
+    of_kinds = np.bincount(session * 4 + kind, minlength=len(user) * 4).reshape(-1, 4)
+    views, carts, purchases = of_kinds.T[:3]
     viewed, carted, bought = views > 0, carts > 0, purchases > 0
-    dwelt = of_sessions(rows.given("duration_s")) > 0
-    browse_ms = np.where(dwelt, of_sessions(rows.number("duration_s")), _lengths(rows.at, session, len(user)) // 1000)
+    browse_ms = sums(rows.number("duration_s"), session, len(user))
+    without = sums(rows.given("duration_s"), session, len(user)) == 0
+    if without.any():
+        browse_ms[without] = _lengths(rows.at, session, len(user))[without] // 1000
     return {
-        "events": rows.by_user(np.ones(len(rows), np.bool_)),
+        "events": np.bincount(rows.user, minlength=len(rows.ids)),
         "views": of_users(views),
         "carts": of_users(carts),
         "purchases": of_users(purchases),
         "browse_ms": of_users(browse_ms),
-        "sessions": of_users(np.ones(len(user), np.bool_)),
+        "sessions": np.bincount(user, minlength=len(rows.ids)),
         "view_sessions": of_users(viewed),
         "cart_sessions": of_users(carted),
         "view_cart_sessions": of_users(viewed & carted),
@@ -87,16 +88,14 @@ def day_cells(rows: Rows, _: Scale) -> dict[str, Whole]:
 def _sessions(rows: Rows) -> Whole:
     """Each event's session, numbered from 0."""
     code = rows.code("session_id")
+    name = rows.user * (code.max(initial=-1) + 1) + code  # several users may have a session of one id
     cut = code < 0
-    own = rows.user * (code.max(initial=-1) + 1) + code  # several users may have a session of one name
-    named, number = numbered(own[~cut])
     user, at = rows.user[cut], rows.at[cut]
     begins = np.ones(len(user), np.bool_)
     begins[1:] = (user[1:] != user[:-1]) | (at[1:] - at[:-1] > PAUSE_US)
-    session = np.empty(len(rows), np.int64)
-    session[~cut] = number
-    session[cut] = len(named) + np.cumsum(begins) - 1
-    return session
+    number: Whole = np.cumsum(begins)
+    name[cut] = -number  # no other has these
+    return numbered(name)[1]
 
 
 def _lengths(at: Whole, session: Whole, sessions: int) -> Whole:

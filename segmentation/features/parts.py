@@ -59,8 +59,8 @@ class Part:
 
     inputs: the columns of accepted rows that cells are made of, beside user_id and the time. measures: the cells' columns
     beside user_id and day. sums: the window sums' columns beside user_id; no two tables have one of the same name.
-    day_cells: the accepted rows of a day, and the scale of ratings → each measure's values, one per user, in the order of
-    the rows' `ids`. user_sums: the cells of one window → one row per user, in any order; with `first_day` and `last_day`,
+    day_cells: accepted rows, and the scale of ratings → each measure's values, one per user and day, in the order of the
+    rows' `ids`. user_sums: the cells of one window → one row per user, in any order; with `first_day` and `last_day`,
     the first and last of the user's days. Whole numbers only.
     """
 

@@ -1,6 +1,7 @@
-"""The accepted rows of one table and day as NumPy arrays: a user's rows side by side, in the order of time."""
+"""The accepted rows of one table and some days as NumPy arrays: a user's rows of a day side by side, in the order of time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segmentation.errors import StoreError
+from segmentation.features.engine import day_number
 
 Whole = np.ndarray[tuple[int], np.dtype[np.int64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -17,38 +19,44 @@ INSTANT = pa.timestamp("us", "UTC")
 
 
 class Rows:
-    """n rows of m users.
+    """n rows of m users and days: a user is another one on another day.
 
-    ids: the users' ids, m texts in ascending order of their UTF-8 bytes. user: n places in ids, ascending. at: n times,
-    microseconds since 1970-01-01 UTC, ascending for each user. A column that the source does not have is all null.
+    ids, day: of each user the id and the day (since 1970-01-01), sorted by day and then by the ids' UTF-8 bytes. user: n places
+    in them, ascending. at: n times, microseconds since 1970-01-01 UTC, ascending for each user. A column that the source does
+    not have is all null.
     """
 
     def __init__(self, table: pa.Table, time: str) -> None:
-        """table: rows in any order; accepted rows are kept in this one."""
-        if not _in_order(table, time):
-            table = table.sort_by([("user_id", "ascending"), (time, "ascending")])
-        begins = _begins(table)
+        """table: rows with their `day`, in any order; those of a day are kept in this one."""
+        begins, ordered = _begins(table, time)
+        if not ordered:
+            table = table.sort_by([(name, "ascending") for name in ("day", "user_id", time)])
+            begins, _ = _begins(table, time)
         self._table = table.unify_dictionaries()
         self.user: Whole = np.cumsum(begins) - 1
         self.at = _instants(table, time)
         self.ids: pa.Array = self._column("user_id").filter(pa.array(begins))
+        self.day = self.number("day")[begins]
 
     @classmethod
-    def read(cls, path: str, time: str, columns: Collection[str]) -> Self:
-        """The rows of a Parquet file, with those of the columns that it has.
+    def read(cls, paths: Iterable[tuple[date, str]], time: str, columns: Collection[str]) -> Self:
+        """The rows of one Parquet file per day, with those of the columns that it has.
 
         Raises StoreError naming what cannot be read.
         """
-        try:
-            file = pq.ParquetFile(path)
-            there = {field.name: field.type for field in file.schema_arrow if field.name in columns}
-            # As they are kept: each text once.
-            texts = [name for name, kind in there.items() if pa.types.is_string(kind)]
-            file = pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts)
-            table = file.read(["user_id", time, *there], use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"a day's rows cannot be read: {path}: {error}; run `segmentation verify`") from None
-        return cls(table, time)
+        tables = []
+        for day, path in sorted(paths):
+            try:
+                file = pq.ParquetFile(path)
+                there = {field.name: field.type for field in file.schema_arrow if field.name in columns}
+                # As they are kept: each text once.
+                texts = [name for name, kind in there.items() if pa.types.is_string(kind)]
+                file = pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts)
+                table = file.read(["user_id", time, *there], use_threads=False)
+            except (OSError, pa.ArrowException) as error:
+                raise StoreError(f"a day's rows cannot be read: {path}: {error}; run `segmentation verify`") from None
+            tables.append(table.append_column("day", pa.array(np.full(table.num_rows, day_number(day)))))
+        return cls(pa.concat_tables(tables, promote_options="default"), time)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -68,12 +76,13 @@ class Rows:
         column = self._column(name)
         return np.full(len(self), -1) if column is None else _whole(pc.fill_null(column.indices, -1))
 
-    def equal(self, name: str, text: str) -> Flags:
-        """Where the column has this text."""
+    def place(self, name: str, texts: Sequence[str]) -> Whole:
+        """Each text's place among these; after them all the others, and where there is none."""
         column = self._column(name)
-        place: int = -1 if column is None else column.dictionary.index(text).as_py()
-        found: Flags = (self.code(name) == place) & np.bool_(place >= 0)
-        return found
+        if column is None:
+            return np.full(len(self), len(texts))
+        places = pc.index_in(column.dictionary, value_set=pa.array(texts, pa.string())).fill_null(len(texts))
+        return np.append(_whole(places), len(texts))[self.code(name)]  # −1, none, is the last
 
     def by_user(self, values: Whole | Flags) -> Whole:
         """n values → m sums."""
@@ -100,19 +109,15 @@ def numbered(values: Whole) -> tuple[Whole, Whole]:
     return different, place[np.cumsum(begins) - 1]
 
 
-def _in_order(table: pa.Table, time: str) -> bool:
-    begins, at = _begins(table), _instants(table, time)
-    ids = table["user_id"].combine_chunks().filter(pa.array(begins))
-    ascending = pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py()
-    return bool(ascending and np.all(begins[1:] | (at[1:] >= at[:-1])))
-
-
-def _begins(table: pa.Table) -> Flags:
-    """Where the rows of another user than the one before begin."""
-    users = table["user_id"].combine_chunks()
+def _begins(table: pa.Table, time: str) -> tuple[Flags, bool]:
+    """Where the rows of another user or day than the one before begin; and whether all are in order."""
+    users, at, day = table["user_id"].combine_chunks(), _instants(table, time), _whole(table["day"].combine_chunks())
+    later = day[1:] > day[:-1]
     begins = np.ones(len(users), np.bool_)
-    begins[1:] = _flags(pc.not_equal(users[1:], users[:-1]))
-    return begins
+    begins[1:] = _flags(pc.not_equal(users[1:], users[:-1])) | (day[1:] != day[:-1])
+    ids, first = users.filter(pa.array(begins)), later[begins[1:]]
+    ordered = (first | _flags(pc.less(ids[:-1], ids[1:]))).all() and (begins[1:] | (at[1:] >= at[:-1])).all()
+    return begins, bool(ordered and (day[1:] >= day[:-1]).all())
 
 
 def _instants(table: pa.Table, time: str) -> Whole:
@@ -120,7 +125,7 @@ def _instants(table: pa.Table, time: str) -> Whole:
 
 
 def _whole(array: Any) -> Whole:
-    return np.asarray(array.to_numpy(zero_copy_only=False)).astype(np.int64)
+    return np.asarray(array.to_numpy(zero_copy_only=False)).astype(np.int64, copy=False)
 
 
 def _flags(array: Any) -> Flags:

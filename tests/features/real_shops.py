@@ -82,8 +82,8 @@ def write_review_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]
 def write_cells(accepted: list[tuple[date, str]], folder: Path, table: str = ORDERS) -> list[tuple[date, str]]:
     folder.mkdir()
     paths = []
-    for day, rows in accepted:
-        pq.write_table(cells(table, day, rows), folder / f"{day}.parquet")
+    for day, made in cells(table, accepted).items():
+        pq.write_table(made, folder / f"{day}.parquet")
         paths.append((day, str(folder / f"{day}.parquet")))
     return paths
 

@@ -52,7 +52,7 @@ def cell(user, **measures):
 
 
 def made(tmp_path, rows, columns=tuple(TYPES)):
-    return cells(ORDERS, DAY, write(tmp_path / "day.parquet", rows, columns)).to_pylist()
+    return cells(ORDERS, [(DAY, write(tmp_path / "day.parquet", rows, columns))])[DAY].to_pylist()
 
 
 def test_one_day_by_hand(tmp_path):
@@ -126,9 +126,26 @@ def test_an_order_over_midnight_belongs_to_both_days_and_a_day_without_rows_has_
         (date(2024, 3, 1), write(tmp_path / "2.parquet", [row("a", 0, "o1", 1, 1)])),
         (date(2024, 3, 2), write(tmp_path / "3.parquet", [])),
     ]
-    made = {day: cells(ORDERS, day, path) for day, path in paths}
+    made = cells(ORDERS, paths)
     assert [made[day].column("orders").to_pylist() for day, _ in paths] == [[1], [1], []]
     assert all(table.schema == PARTS[ORDERS].schema for table in made.values())
+
+
+def test_days_with_different_columns_give_what_each_gives_alone(tmp_path):
+    rows = [row("a", 9, "o1", 10_000, -5), row("b", 9, "o1", -10_000, 5, category="x"), row("b", 10, "o2", 0, 5)]
+    sets = [
+        tuple(TYPES),
+        ("user_id", "ordered_at"),
+        ("user_id", "ordered_at", "amount"),
+        ("user_id", "ordered_at", "quantity"),
+    ]
+    paths = [
+        (DAY + timedelta(days=n), write(tmp_path / f"{n}.parquet", rows, columns)) for n, columns in enumerate(sets)
+    ]
+    together = cells(ORDERS, paths)
+    assert {day: table.to_pylist() for day, table in together.items()} == {
+        day: cells(ORDERS, [(day, path)])[day].to_pylist() for day, path in paths
+    }
 
 
 @pytest.mark.parametrize("second", [("user_id", "ordered_at", "amount"), tuple(TYPES), ("user_id", "ordered_at")])
@@ -137,7 +154,7 @@ def test_kept_cells_are_those_of_each_day_whether_columns_are_the_same_or_not(tm
     for n, columns in enumerate([("user_id", "ordered_at", "amount"), second]):
         day, path = DAY + timedelta(days=n), write(tmp_path / f"{n}.parquet", [row("a", 9, "o1", 1, -5)], columns)
         table = AcceptedTable("", "", {}, 1, path, None, None, list(columns), {})
-        days[day], alone[day] = AcceptedDay({ORDERS: table}, ""), cells(ORDERS, day, path)
+        days[day], alone[day] = AcceptedDay({ORDERS: table}, ""), cells(ORDERS, [(day, path)])[day]
     objects = Objects(tmp_path / "store")
     kept = {day: objects.table(accepted.tables[ORDERS].cells) for day, accepted in with_cells(objects, days).items()}
     assert kept == alone
@@ -240,7 +257,7 @@ def test_a_file_that_is_gone_or_damaged_is_named(tmp_path):
     write(path, [row("a", 9, "o", 1, 1)])
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(StoreError, match=r"half\.parquet"):
-        cells(ORDERS, DAY, str(path))
+        cells(ORDERS, [(DAY, str(path))])
 
 
 def test_a_path_is_never_a_pattern(tmp_path):
@@ -248,7 +265,7 @@ def test_a_path_is_never_a_pattern(tmp_path):
     folder.mkdir()
     for name in ("day [1].parquet", "day 1.parquet", "day [2].parquet"):
         write(folder / name, [row(name, 9, "o", 1, 1)])
-    assert cells(ORDERS, DAY, str(folder / "day [1].parquet"))["user_id"].to_pylist() == ["day [1].parquet"]
+    assert cells(ORDERS, [(DAY, str(folder / "day [1].parquet"))])[DAY]["user_id"].to_pylist() == ["day [1].parquet"]
 
 
 def test_threads_come_from_the_environment_and_nonsense_is_refused(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from real_shops import write_cells
 
 from segmentation.config import Features
-from segmentation.contracts.acceptance import with_cells
+from segmentation.contracts import acceptance
 from segmentation.features.catalogue import values
 from segmentation.features.cells import cells
 from segmentation.features.windows import window_sums
@@ -53,15 +53,16 @@ def test_features_are_the_same_bytes_with_any_threads_and_order_of_rows(days, tm
     assert len(seen) == 1
 
 
-def test_days_made_side_by_side_are_kept_as_each_alone(days, tmp_path, monkeypatch):
+def test_days_made_together_and_side_by_side_are_kept_as_each_alone(days, tmp_path, monkeypatch):
     accepted = {
-        day: AcceptedDay({ORDERS: AcceptedTable("", "", {}, 1, path, None, None, [], {})}, "") for day, path in days
+        day: AcceptedDay({ORDERS: AcceptedTable("", "", {}, 4_000, path, None, None, [], {})}, "") for day, path in days
     }
-    alone = {day: parquet_bytes(cells(ORDERS, day, path)) for day, path in days}
-    for threads in ("1", "4"):
+    alone = {day: parquet_bytes(cells(ORDERS, [(day, path)])[day]) for day, path in days}
+    for threads, rows in (("1", 1), ("4", 1), ("4", 30_000), ("4", 1_000_000)):
         monkeypatch.setenv("SEGMENTATION_THREADS", threads)
-        objects = Objects(tmp_path / threads)
-        kept = with_cells(objects, accepted)
+        monkeypatch.setattr(acceptance, "BATCH_ROWS", rows)
+        objects = Objects(tmp_path / f"{threads} {rows}")
+        kept = acceptance.with_cells(objects, accepted)
         assert {day: objects.get(value.tables[ORDERS].cells) for day, value in kept.items()} == alone
 
 

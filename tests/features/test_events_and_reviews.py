@@ -59,7 +59,7 @@ def event(clock, kind="view", session=None, seconds=None, user="a"):
 
 def cell(tmp_path, *rows, columns=None):
     """The only user's cell, without what is 0."""
-    [found] = cells(EVENTS, DAY, write(tmp_path / "day.parquet", EVENTS, rows, columns)).to_pylist()
+    [found] = cells(EVENTS, [(DAY, write(tmp_path / "day.parquet", EVENTS, rows, columns))])[DAY].to_pylist()
     return {name: value for name, value in found.items() if value and name not in ("user_id", "day")}
 
 
@@ -87,7 +87,7 @@ def test_a_session_id_goes_on_over_any_silence_and_is_the_users_own(tmp_path):
         "view_sessions": 2, "cart_sessions": 1, "view_cart_sessions": 1,
     }  # fmt: skip
     path = write(tmp_path / "2.parquet", EVENTS, [event("1:00", session="s"), event("1:00", session="s", user="b")])
-    assert cells(EVENTS, DAY, path)["sessions"].to_pylist() == [1, 1]
+    assert cells(EVENTS, [(DAY, path)])[DAY]["sessions"].to_pylist() == [1, 1]
 
 
 def test_events_without_a_session_id_are_cut_by_silence_among_themselves(tmp_path):
@@ -128,7 +128,7 @@ def test_a_session_over_midnight_is_one_of_each_day_that_it_touches(tmp_path):
         )
         after = {**event("0:05", "purchase", session), "event_at": at("0:05", later)}
         paths = [(DAY, first), (later, write(tmp_path / "2.parquet", EVENTS, [after]))]
-        made = {day: cells(EVENTS, day, path) for day, path in paths}
+        made = cells(EVENTS, paths)
         assert [made[day]["sessions"].to_pylist() for day, _ in paths] == [[1], [1]]
         assert [made[day]["cart_purchase_sessions"].to_pylist() for day, _ in paths] == [[0], [0]]
 
@@ -145,7 +145,7 @@ def test_times_are_taken_apart_by_their_instants_in_any_time_zone_of_the_machine
     day = date(2024, 3, 10)
     rows = [{**event("0:00"), "event_at": at(clock, day)} for clock in ("6:45", "7:15", "7:45:01")]
     path = write(tmp_path / "day.parquet", EVENTS, rows, PLAIN)
-    [found] = cells(EVENTS, day, path).to_pylist()
+    [found] = cells(EVENTS, [(day, path)])[day].to_pylist()
     assert (found["sessions"], found["browse_ms"]) == (2, 30 * 60_000)
 
 
@@ -156,7 +156,7 @@ def test_low_ratings_are_those_in_the_lower_two_fifths_of_the_scale(tmp_path, sc
     assert low_rating(scale) == round(highest_low * 10_000)
     ratings = [round(highest_low * 10_000) + step for step in (-1, 0, 1)]
     rows = [{"user_id": "a", "reviewed_at": at("9:00"), "rating": rating} for rating in ratings]
-    [found] = cells(REVIEWS, DAY, write(tmp_path / "r", REVIEWS, rows), rating=scale).to_pylist()
+    [found] = cells(REVIEWS, [(DAY, write(tmp_path / "r", REVIEWS, rows))], rating=scale)[DAY].to_pylist()
     assert found == {
         "user_id": "a", "day": day_number(DAY), "reviews": 3, "rating": sum(ratings), "low_ratings": 2,
     }  # fmt: skip
@@ -177,7 +177,7 @@ def test_each_day_is_kept_by_the_scale_of_its_own_recipe(tmp_path):
 
 def kept(tmp_path, table, rows, name="c", day=DAY, columns=None):
     """The key of the day's cells."""
-    made = cells(table, day, write(tmp_path / f"{name} rows", table, rows, columns))
+    made = cells(table, [(day, write(tmp_path / f"{name} rows", table, rows, columns))])[day]
     pq.write_table(made, tmp_path / name)
     return str(tmp_path / name)
 
@@ -291,14 +291,16 @@ def test_cells_of_random_events_equal_plain_loops_in_any_order(tmp_path, seed):
         expected = expected_cells(rows)
         as_kept = sorted(rows, key=lambda row: (row["user_id"].encode(), row["event_at"]))
         for order in (as_kept, draw.sample(rows, len(rows))):
-            made = cells(EVENTS, DAY, write(tmp_path / "d.parquet", EVENTS, order, columns))
-            assert made.schema == PARTS[EVENTS].schema
-            assert made.to_pylist() == expected
+            path = write(tmp_path / "d.parquet", EVENTS, order, columns)
+            # The same rows on two days.
+            for day, made in cells(EVENTS, [(DAY + timedelta(days=1), path), (DAY, path)]).items():
+                assert made.schema == PARTS[EVENTS].schema
+                assert made.to_pylist() == [{**cell, "day": day_number(day)} for cell in expected]
 
 
 @pytest.mark.parametrize("table", PARTS)
 def test_a_day_without_rows_has_no_cells(tmp_path, table):
-    made = cells(table, DAY, write(tmp_path / "d.parquet", table, []))
+    made = cells(table, [(DAY, write(tmp_path / "d.parquet", table, []))])[DAY]
     assert (made.num_rows, made.schema) == (0, PARTS[table].schema)
 
 
@@ -324,5 +326,5 @@ def test_cells_are_the_same_bytes_with_any_order_of_rows(tmp_path, with_sessions
     for number in range(3):
         path = tmp_path / f"{number}"
         pq.write_table(table.take(draw.permutation(table.num_rows)), path, row_group_size=20_000)
-        seen.add(parquet_bytes(cells(EVENTS, DAY, str(path))))
+        seen.add(parquet_bytes(cells(EVENTS, [(DAY, str(path))])[DAY]))
     assert len(seen) == 1
