@@ -128,6 +128,7 @@ class Adjustment(Section):
         4, ge=0, description="Points a date earns beyond 1 when the challenger is at distance 0."
     )
 
+
     evaluate_every_days: int = Field(7, ge=1, description="How often the model is held against the data.")
     challenge_every_days: int = Field(91, ge=1, description="How often another model is fitted without any alarm.")
     far_share: float = Field(
