@@ -94,7 +94,10 @@ CUT = {
 
 
 def write_events(folder: Path, given: bool) -> None:
-    """Accepted rows of 60 days: sessions of 8 events in the mean, a tenth as many users as sessions, few of them busy."""
+    """60 days of accepted rows, as they are kept: sessions of 8 events in the mean, ten per user, few users busy."""
+    from segmentation.features.engine import in_order
+    from segmentation.store.content import parquet_bytes
+
     folder.mkdir()
     sessions = EVENTS // DAYS // 8
     users = max(EVENTS // 80, 10)
@@ -110,19 +113,17 @@ def write_events(folder: Path, given: bool) -> None:
         midnight = np.datetime64(FIRST + timedelta(days=number), "us")
         table = pa.table(
             {
-                "duration_s": pa.array(dwell * 1000),
+                "user_id": _texts("u", user[session]),
                 "event_at": pa.array(midnight + seconds.astype("timedelta64[s]"), pa.timestamp("us", "UTC")),
                 "event_type": pa.array(KINDS).take(pa.array(draw.choice(4, len(session), p=SHARES))),
                 "item_id": _texts("i", draw.integers(0, 20_000, len(session))),
                 "session_id": _texts(f"s{number:02}-", session),
-                "user_id": _texts("u", user[session]),
+                "duration_s": pa.array(dwell * 1000),
             }
         )
         if not given:
             table = table.drop_columns(MORE)
-        # In the order in which accepted rows are kept.
-        order = [(name, "ascending") for name in table.column_names]
-        pq.write_table(table.sort_by(order), folder / f"{FIRST + timedelta(days=number)}.parquet", compression="zstd")
+        (folder / f"{FIRST + timedelta(days=number)}.parquet").write_bytes(parquet_bytes(in_order(table)))
 
 
 def _texts(prefix: str, numbers: Any) -> pa.Array:
@@ -146,7 +147,7 @@ def ours(given: bool, out: Path) -> Job:
         objects = Objects(out)
         columns = COLUMNS + (MORE if given else [])
         days = {
-            day: AcceptedDay({"events": AcceptedTable("", "", {}, 1, path, None, None, columns, {})}, "")
+            day: AcceptedDay({"events": AcceptedTable("", "", {}, EVENTS // DAYS, path, None, None, columns, {})}, "")
             for day, path in accepted
         }
         cells = {

@@ -3,8 +3,8 @@
 All three read the same accepted rows, one Parquet file per day (1,469,307 lines, 365 days), and end with the same table of
 14 features per household, which is checked. They take turns, and the median of the rounds counts.
 
-* "all at once": what a first day or a backfill does: cells of every day in one query, each day's written to the store by
-  its content, read again for the window, summed up, and turned into features. The peers keep nothing.
+* "all at once": what a first day or a backfill does: the cells of every day, each day's written to the store by its content,
+  read again for the window, summed up, and turned into features. The peers keep nothing.
 * "the next day": what a daily run does from then on: the cells of one new day, and the features of the whole window. The
   peers have no cells: they start from the rows again.
 * "had they done nothing": the second set of features that a day needs, for the causes of moves: the window again.
@@ -114,7 +114,7 @@ def accepted_table(path: str) -> AcceptedTable:
         partition="",
         users="",
         files={},
-        rows=0,
+        rows=4_000,
         accepted=path,
         cells=None,
         quarantine=None,

@@ -1,4 +1,4 @@
-"""What a history costs: a day by stage, day 300 beside day 60, a log of 1,000 days, one worker beside two.
+"""What a history costs: day 300 beside day 60, a log of 1,000 days, one worker beside two.
 
 Prints one table per question; every ratio is of two figures of this run. Made-up shops, written to a temporary folder.
 """
@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ import pyarrow.csv as pa_csv
 from rich.console import Console
 from rich.table import Table
 
-from segmentation import history, stages
+from segmentation import history
 from segmentation.config import Config
 from segmentation.store import commits
 from segmentation.store.derivations import Derivations
@@ -73,29 +72,6 @@ def table_of(title: str, header: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def a_day_by_stage(root: Path) -> None:
-    """A later day of a shop with 20,000 lines a day, 30,000 users, a window of 60 days."""
-    config = shop(root, 60)
-    for offset in range(62):
-        write_day(root / "orders", FIRST + timedelta(days=offset), 20_000, 30_000)
-    history.backfill(config, FIRST + timedelta(days=59), FIRST + timedelta(days=60))
-    day = FIRST + timedelta(days=61)
-    state: dict[str, str] = {}
-    steps: list[tuple[str, Callable[[], object]]] = [
-        ("extract", lambda: state.update(read=stages.extract(config, day)["read"])),
-        ("validate", lambda: stages.validate(config, state["read"])),
-        ("build_features", lambda: state.update(derivation=stages.build_features(config, day)["derivation"])),
-        ("cluster", lambda: stages.cluster(config, day, state["derivation"])),
-        ("compare_segments", lambda: stages.compare_segments(config, day, state["derivation"])),
-        ("publish", lambda: stages.publish(config, day, state["derivation"])),
-    ]
-    rows = []
-    for name, step in steps:
-        spent = seconds(step)
-        rows.append([name, f"{spent:.2f}", f"{getrusage(RUSAGE_SELF).ru_maxrss / 1024:,.0f}"])
-    table_of("A day by stage (20,000 lines, imports done before)", ["stage", "seconds", "peak MB so far"], rows)
 
 
 def day_300_beside_day_60(root: Path) -> None:
@@ -165,6 +141,6 @@ def one_worker_beside_two(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    for part in (a_day_by_stage, day_300_beside_day_60, a_log_of_1000_days, one_worker_beside_two):
+    for part in (day_300_beside_day_60, a_log_of_1000_days, one_worker_beside_two):
         with tempfile.TemporaryDirectory() as folder:
             part(Path(folder))

@@ -12,15 +12,16 @@ from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, gate
 from segmentation.contracts.rows import counts, split
 from segmentation.features.cells import cells
-from segmentation.features.engine import in_order
+from segmentation.features.engine import in_order, thread_count
 from segmentation.features.parts import FIVE_STARS, Scale
 from segmentation.store import quarantine
 from segmentation.store.content import hash_table
 from segmentation.store.objects import Objects
 from segmentation.store.state import AcceptedDay, AcceptedTable
-from segmentation.tables import REVIEWS, USERS
+from segmentation.tables import USERS
 
-WRITERS = 4
+# How many days' rows are in memory: so many batches of one day, or of several with so many rows.
+BATCHES, BATCH_ROWS = 4, 50_000
 
 
 def check_rows(
@@ -83,26 +84,32 @@ def lost(old: AcceptedDay, new: AcceptedDay, validation: Validation) -> str:
 def with_cells(
     objects: Objects, days: Mapping[date, AcceptedDay], ratings: Mapping[date, Scale] | None = None
 ) -> dict[date, AcceptedDay]:
-    """The days with the cells of their accepted rows made and kept; many days cost little more than one.
+    """The days with the cells of their accepted rows made and kept, a few days at a time.
 
     ratings: the lowest and the highest rating that the recipe of a day knows; 1 to 5 where it is not said.
     """
-    done = dict(days)
-    alike: dict[tuple[str, Scale], list[tuple[date, str]]] = {}
+    batches: list[tuple[str, Scale, list[date]]] = []
+    filling: dict[tuple[str, Scale], list[date]] = {}
     for day, accepted in days.items():
         for table, rows in accepted.activity.items():
             if rows.accepted:
-                scale = (ratings or {}).get(day, FIVE_STARS) if table == REVIEWS else FIVE_STARS
-                alike.setdefault((table, scale), []).append((day, objects.path(rows.accepted)))
-    for (table, scale), paths in alike.items():
-        same_columns = len({tuple(days[day].tables[table].columns) for day, _ in paths}) == 1
-        made = cells(table, paths, same_columns=same_columns, rating=scale)
+                alike = (table, (ratings or {}).get(day, FIVE_STARS))
+                batch = filling.setdefault(alike, [])
+                batch.append(day)
+                if sum(days[other].tables[table].rows for other in batch) >= BATCH_ROWS:
+                    batches.append((*alike, filling.pop(alike)))
+    batches += [(*alike, batch) for alike, batch in filling.items()]
 
-        def kept(day: date, table: str = table, made: Mapping[date, pa.Table] = made) -> str:
-            return objects.put_table(f"cells/{table}/date={day}", made[day])
+    def kept(batch: tuple[str, Scale, list[date]]) -> dict[date, str]:
+        table, scale, some = batch
+        made = cells(table, [(day, objects.path(str(days[day].tables[table].accepted))) for day in some], scale)
+        return {day: objects.put_table(f"cells/{table}/date={day}", found) for day, found in made.items()}
 
-        with ThreadPoolExecutor(WRITERS) as writers:  # compressing and writing let go of the interpreter
-            for day, key in zip(made, writers.map(kept, made), strict=True):
+    done = dict(days)
+    # Threads: most of the work lets go of the interpreter.
+    with ThreadPoolExecutor(min(thread_count(), BATCHES)) as pool:
+        for (table, _, _), keys in zip(batches, pool.map(kept, batches), strict=True):
+            for day, key in keys.items():
                 with_key = replace(done[day].tables[table], cells=key)
                 done[day] = replace(done[day], tables={**done[day].tables, table: with_key})
     return done

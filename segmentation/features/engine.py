@@ -28,19 +28,27 @@ def day_number(day: date) -> int:
 def connect(threads: int | None = None, memory: str | None = None) -> duckdb.DuckDBPyConnection:
     """A connection of the caller's own to this process's engine; close it when done (`with connect() as connection`).
 
-    threads: how many; default: the environment's SEGMENTATION_THREADS, else as many as there are cores.
+    threads: how many; default: `thread_count`.
     memory: what may be used before it spills to disk ("500MB"); default: the environment's SEGMENTATION_MEMORY, else 2GB.
     No result depends on either. One engine is started per process and setting (it takes 20 ms), so a connection is cheap;
     connections of one engine may be used in several threads at once, one each.
 
     Raises ConfigError when a setting is not one.
     """
-    text = os.environ.get(THREADS, "") if threads is None else str(threads)
-    if text and not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise ConfigError(f"{THREADS} = {text!r}: give a number of threads, 1 or more")
     limit = memory or os.environ.get(MEMORY) or "2GB"
     # By process id: an engine's threads do not survive a fork, so a child must start its own.
-    return _database(os.getpid(), int(text or os.cpu_count() or 1), limit).cursor()
+    return _database(os.getpid(), thread_count() if threads is None else threads, limit).cursor()
+
+
+def thread_count() -> int:
+    """The environment's SEGMENTATION_THREADS, else as many threads as there are cores.
+
+    Raises ConfigError when the setting is no number of threads.
+    """
+    text = os.environ.get(THREADS, "")
+    if text and not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigError(f"{THREADS} = {text!r}: give a number of threads, 1 or more")
+    return int(text or os.cpu_count() or 1)
 
 
 @cache
@@ -63,23 +71,19 @@ def scan_days(
     connection: duckdb.DuckDBPyConnection,
     paths: Sequence[tuple[date, str]],
     same_columns: bool = False,
-    time: str | None = None,
 ) -> "nw.LazyFrame[Any]":
     """The rows of one Parquet file per day as one lazy frame, with the column `day` (int64, days since 1970-01-01).
 
     paths: the day and its file, at least one; the day is the list's, not the file's. same_columns: whether all files have
         the columns of the first; if not, every file is looked into first, and a column that it lacks is null in its rows.
-    time: a column of times; it becomes int64, microseconds since 1970-01-01 UTC. (Differences of times are the engine's
-        own intervals, and those of its time zone.)
 
     Raises StoreError naming what cannot be read.
     """
     files = ", ".join(_literal(path) for _, path in paths)
     days = ", ".join(str(day_number(day)) for day, _ in paths)
     # file_index: where in the list the file is that a row comes from, from 0; SQL's lists begin with 1.
-    instant = f", epoch_us({time}) AS {time}" if time else ""
     query = f"""
-        SELECT COLUMNS(lambda name: name NOT IN ('day', '{time}')){instant}, ([{days}]::BIGINT[])[file_index::BIGINT + 1] AS day
+        SELECT COLUMNS(lambda name: name <> 'day'), ([{days}]::BIGINT[])[file_index::BIGINT + 1] AS day
         FROM read_parquet([{files}], union_by_name = {not same_columns}, hive_partitioning = false)
     """
     try:

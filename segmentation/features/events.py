@@ -6,9 +6,9 @@ that it touches. A purchase is an event of that type: it needs no order, and an 
 """
 
 from datetime import date
-from typing import Any
 
 import narwhals as nw
+import numpy as np
 
 from segmentation.config import Features
 from segmentation.features.parts import (
@@ -19,7 +19,6 @@ from segmentation.features.parts import (
     Frame,
     Part,
     Scale,
-    given,
     one,
     positive,
     span,
@@ -27,6 +26,7 @@ from segmentation.features.parts import (
     trend,
     within,
 )
+from segmentation.features.rows import Flags, Rows, Whole, numbered, sums
 
 PAUSE_US = 30 * 60 * 1_000_000
 MINUTE_MS = 60_000
@@ -51,62 +51,59 @@ SUMS = (
     "sessions_longer",  # ... and in the last LONGER_DAYS days; no longer than the window
 )
 
-_INPUTS: dict[str, Any] = {
-    "user_id": nw.String,
-    "event_at": nw.Int64,
-    "event_type": nw.String,
-    "session_id": nw.String,
-    "duration_s": nw.Int64,
-}
+INPUTS = ("event_type", "session_id", "duration_s")
 
 
-def day_cells(rows: Frame, _: Scale) -> Frame:
-    kind = nw.col("event_type")
-    has_sessions = "session_id" in rows.collect_schema().names()
-    events = rows.select("day", *given(rows, _INPUTS)).select(
-        *KEYS,
-        "event_at",
-        "session_id",
-        "duration_s",
-        views=(kind == "view").cast(nw.Int64),
-        carts=(kind == "cart").cast(nw.Int64),
-        purchases=(kind == "purchase").cast(nw.Int64),
-    )
-    sessions = _sessions(_cut(events.filter(nw.col("session_id").is_null()) if has_sessions else events), "number")
-    if has_sessions:
-        named = _sessions(events.filter(~nw.col("session_id").is_null()), "session_id")
-        sessions = nw.concat([named, sessions])
-    viewed, carted, bought = (nw.col(name) > 0 for name in ("views", "carts", "purchases"))
-    sessions = sessions.with_columns(
-        sessions=nw.lit(1),
-        view_sessions=viewed.cast(nw.Int64),
-        cart_sessions=carted.cast(nw.Int64),
-        view_cart_sessions=(viewed & carted).cast(nw.Int64),
-        view_purchase_sessions=(viewed & bought).cast(nw.Int64),
-        cart_purchase_sessions=(carted & bought).cast(nw.Int64),
-    )
-    return sessions.group_by(*KEYS).agg(*totals(*MEASURES)).sort("day", "user_id")
+def day_cells(rows: Rows, _: Scale) -> dict[str, Whole]:
+    session = _sessions(rows)
+    user = np.empty(session.max(initial=-1) + 1, np.int64)
+    user[session] = rows.user
+
+    def of_users(values: Whole | Flags) -> Whole:
+        return sums(values, user, len(rows.ids))
+
+    kind = rows.place("event_type", ("view", "cart", "purchase"))
+    of_kinds = np.bincount(session * 4 + kind, minlength=len(user) * 4).reshape(-1, 4)
+    views, carts, purchases = of_kinds.T[:3]
+    viewed, carted, bought = views > 0, carts > 0, purchases > 0
+    browse_ms = sums(rows.number("duration_s"), session, len(user))
+    without = sums(rows.given("duration_s"), session, len(user)) == 0
+    if without.any():
+        browse_ms[without] = _lengths(rows.at, session, len(user))[without] // 1000
+    return {
+        "events": np.bincount(rows.user, minlength=len(rows.ids)),
+        "views": of_users(views),
+        "carts": of_users(carts),
+        "purchases": of_users(purchases),
+        "browse_ms": of_users(browse_ms),
+        "sessions": np.bincount(user, minlength=len(rows.ids)),
+        "view_sessions": of_users(viewed),
+        "cart_sessions": of_users(carted),
+        "view_cart_sessions": of_users(viewed & carted),
+        "view_purchase_sessions": of_users(viewed & bought),
+        "cart_purchase_sessions": of_users(carted & bought),
+    }
 
 
-def _cut(events: Frame) -> Frame:
-    """Events with the `number` of the user's session of the day."""
-    earlier = nw.col("event_at").shift(1).over(*KEYS, order_by="event_at")
-    events = events.with_columns(goes_on=(nw.col("event_at") - earlier <= PAUSE_US).fill_null(False).cast(nw.Int64))
-    # Of events at one time the one that begins a session comes first: the engine keeps ties in no order.
-    number = (1 - nw.col("goes_on")).cum_sum().over(*KEYS, order_by=["event_at", "goes_on"])
-    return events.with_columns(number=number)
+def _sessions(rows: Rows) -> Whole:
+    """Each event's session, numbered from 0."""
+    code = rows.code("session_id")
+    name = rows.user * (code.max(initial=-1) + 1) + code  # several users may have a session of one id
+    cut = code < 0
+    user, at = rows.user[cut], rows.at[cut]
+    begins = np.ones(len(user), np.bool_)
+    begins[1:] = (user[1:] != user[:-1]) | (at[1:] - at[:-1] > PAUSE_US)
+    number: Whole = np.cumsum(begins)
+    name[cut] = -number  # no other has these
+    return numbered(name)[1]
 
 
-def _sessions(events: Frame, session: str) -> Frame:
-    """Events → one row per session."""
-    at = nw.col("event_at")
-    sums = events.group_by(*KEYS, session).agg(
-        nw.len().cast(nw.Int64).alias("events"),
-        *totals("views", "carts", "purchases"),
-        browse_us=at.max() - at.min(),
-        dwell_ms=nw.when(nw.col("duration_s").count() > 0).then(nw.col("duration_s").sum()).cast(nw.Int64),
-    )
-    return sums.select(*KEYS, *_OF_SESSION, browse_ms=nw.coalesce("dwell_ms", nw.col("browse_us") // 1000))
+def _lengths(at: Whole, session: Whole, sessions: int) -> Whole:
+    """Microseconds from the first to the last event of each session."""
+    first, last = (np.full(sessions, outermost, np.int64) for outermost in (at.max(initial=0), at.min(initial=0)))
+    np.minimum.at(first, session, at)
+    np.maximum.at(last, session, at)
+    return last - first
 
 
 def user_sums(cells: Frame, as_of: date, _: Features) -> Frame:
@@ -234,4 +231,4 @@ FEATURES = (
         lambda w: trend(w, "sessions_recent", "sessions_longer"),
     ),
 )
-EVENTS = Part(MEASURES, SUMS, day_cells, user_sums, FEATURES)
+EVENTS = Part(INPUTS, MEASURES, SUMS, day_cells, user_sums, FEATURES)

@@ -7,7 +7,6 @@ that goes on over midnight belongs to each day it touches.
 """
 
 from datetime import date
-from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -23,9 +22,7 @@ from segmentation.features.parts import (
     Frame,
     Part,
     Scale,
-    Whole,
     Window,
-    given,
     one,
     positive,
     span,
@@ -33,6 +30,7 @@ from segmentation.features.parts import (
     trend,
     within,
 )
+from segmentation.features.rows import Flags, Rows, Whole, numbered, sums
 
 # Money and quantities are in 1/10,000. What the source has no input for is 0.
 MEASURES = (
@@ -60,45 +58,39 @@ SUMS = (
     "sold_longer",  # ... and in the last LONGER_DAYS days; no longer than the window
 )
 
-_INPUTS: dict[str, Any] = {
-    "user_id": nw.String,
-    "ordered_at": nw.Int64,
-    "order_id": nw.String,
-    "category": nw.String,
-    "quantity": nw.Int64,
-    "amount": nw.Int64,
-    "discount": nw.Int64,
-}
+INPUTS = ("order_id", "category", "quantity", "amount", "discount")
 
 
-def day_cells(rows: Frame, _: Scale) -> Frame:
-    quantity, amount, returned = nw.col("quantity"), nw.col("amount"), nw.col("returned")
-    rows = rows.select("day", *given(rows, _INPUTS)).with_columns(
-        returned=((quantity < 0) | (amount < 0)).fill_null(False)
-    )
-    lines = rows.select(
-        *KEYS,
-        "order_id",
-        "category",
-        "quantity",
-        "amount",
-        order_time=nw.when(nw.col("order_id").is_null()).then(nw.col("ordered_at")),
-        purchased=~returned & (nw.coalesce(quantity, amount, nw.lit(1)) > 0),
-        return_lines=returned.cast(nw.Int64),
-        returned_amount=nw.when(returned).then(-amount),
-        discount=nw.when(~returned).then(nw.col("discount")),
-    ).with_columns(lines=nw.lit(1), purchase_lines=nw.col("purchased").cast(nw.Int64))
-    sums = lines.group_by(*KEYS).agg(*totals(*MEASURES[:7]))
-    # Group by group, not by counting distinct values in one: that can neither spill to disk nor run faster.
-    of_order = (*KEYS, "order_id", "order_time")
-    purchases = lines.filter(nw.col("purchased"))
-    categories = purchases.group_by(*of_order, "category").agg(nw.col("lines").sum())
-    orders = (
-        categories.group_by(*of_order).agg(order_categories=nw.col("category").count()).with_columns(orders=nw.lit(1))
-    )
-    of_user = orders.group_by(*KEYS).agg(*totals(*MEASURES[7:]))
-    whole = sums.join(of_user, on=list(KEYS), how="left").with_columns(nw.col(*MEASURES[7:]).fill_null(0))
-    return whole.sort("day", "user_id")
+def day_cells(rows: Rows, _: Scale) -> dict[str, Whole]:
+    quantity, amount = rows.number("quantity"), rows.number("amount")
+    returned = (quantity < 0) | (amount < 0)
+    some = np.where(rows.given("quantity"), quantity, np.where(rows.given("amount"), amount, 1))
+    purchased = ~returned & (some > 0)
+    user, categories = _orders(rows, purchased)
+    return {
+        "lines": np.bincount(rows.user, minlength=len(rows.ids)),
+        "purchase_lines": rows.by_user(purchased),
+        "return_lines": rows.by_user(returned),
+        "quantity": rows.by_user(quantity),
+        "amount": rows.by_user(amount),
+        "returned_amount": rows.by_user(-amount * returned),
+        "discount": rows.by_user(rows.number("discount") * ~returned),
+        "orders": np.bincount(user, minlength=len(rows.ids)),
+        "order_categories": sums(categories, user, len(rows.ids)),
+    }
+
+
+def _orders(rows: Rows, purchased: Flags) -> tuple[Whole, Whole]:
+    """Of each order that has a purchase line: its user, and how many categories its purchase lines have."""
+    name, category = rows.code("order_id"), rows.code("category")[purchased]
+    without = name < 0
+    _, instant = numbered(rows.at[without])
+    name[without] = name.max(initial=-1) + 1 + instant  # the lines of one time
+    names, categories = name.max(initial=0) + 1, category.max(initial=0) + 1
+    orders, order = numbered((rows.user * names + name)[purchased])
+    pairs = np.sort((order * categories + category)[category >= 0])
+    different = pairs[np.diff(pairs, prepend=-1) > 0]
+    return orders // names, np.bincount(different // categories, minlength=len(orders))
 
 
 def user_sums(cells: Frame, as_of: date, features: Features) -> Frame:
@@ -255,4 +247,4 @@ FEATURES = (
         _repeat_day_value,
     ),
 )
-ORDERS = Part(MEASURES, SUMS, day_cells, user_sums, FEATURES)
+ORDERS = Part(INPUTS, MEASURES, SUMS, day_cells, user_sums, FEATURES)

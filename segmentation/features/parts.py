@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from segmentation.config import Features
 from segmentation.features.engine import day_number
+from segmentation.features.rows import Rows, Whole
 
 Frame = nw.LazyFrame[Any]
-Whole = np.ndarray[tuple[int], np.dtype[np.int64]]
 Scale = tuple[float, float]  # the lowest and the highest rating
 FIVE_STARS: Scale = (1, 5)
 
@@ -57,15 +57,17 @@ class Feature:
 class Part:
     """One table's way: accepted rows → cells → window sums → features.
 
-    measures: the cells' columns beside user_id and day. sums: the window sums' columns beside user_id; no two tables have
-    one of the same name. day_cells: accepted rows (their time as int64 microseconds since 1970-01-01 UTC) with their `day`,
-    and the scale of ratings → one row per day and user, in that order. user_sums: the cells of one window → one row per
-    user, in any order; with `first_day` and `last_day`, the first and last of the user's days. Whole numbers only.
+    inputs: the columns of accepted rows that cells are made of, beside user_id and the time. measures: the cells' columns
+    beside user_id and day. sums: the window sums' columns beside user_id; no two tables have one of the same name.
+    day_cells: accepted rows, and the scale of ratings → each measure's values, one per user and day, in the order of the
+    rows' `ids`. user_sums: the cells of one window → one row per user, in any order; with `first_day` and `last_day`,
+    the first and last of the user's days. Whole numbers only.
     """
 
+    inputs: tuple[str, ...]
     measures: tuple[str, ...]
     sums: tuple[str, ...]
-    day_cells: Callable[[Frame, Scale], Frame]
+    day_cells: Callable[[Rows, Scale], Mapping[str, Whole]]
     user_sums: Callable[[Frame, date, Features], Frame]
     features: tuple[Feature, ...]
 
@@ -73,12 +75,6 @@ class Part:
     def schema(self) -> pa.Schema:
         """The cells' columns; `day` is days since 1970-01-01."""
         return pa.schema([("user_id", pa.string()), *((name, pa.int64()) for name in ("day", *self.measures))])
-
-
-def given(rows: Frame, kinds: Mapping[str, Any]) -> list[nw.Expr]:
-    """The columns that a table's sums are made from: null where the accepted rows have no such column."""
-    there = rows.collect_schema().names()
-    return [nw.col(name) if name in there else nw.lit(None, dtype=kind).alias(name) for name, kind in kinds.items()]
 
 
 def totals(*names: str) -> list[nw.Expr]:

@@ -1,12 +1,12 @@
 """Reviews: from ratings to features. A rating is *low* in the lower 40 % of the scale: 1 and 2 of 1 to 5."""
 
 from datetime import date
-from typing import Any
 
-import narwhals as nw
+import numpy as np
 
 from segmentation.config import Features
-from segmentation.features.parts import KEYS, UNITS, Feature, Frame, Part, Scale, given, one, span, totals
+from segmentation.features.parts import UNITS, Feature, Frame, Part, Scale, one, span, totals
+from segmentation.features.rows import Rows, Whole
 
 LOW_SHARE = 0.4
 
@@ -16,8 +16,7 @@ MEASURES = (
     "rating",  # the sum
     "low_ratings",
 )
-
-_INPUTS: dict[str, Any] = {"user_id": nw.String, "rating": nw.Int64}
+INPUTS = ("rating",)
 
 
 def low_rating(scale: Scale) -> int:
@@ -26,10 +25,14 @@ def low_rating(scale: Scale) -> int:
     return round(UNITS * ((1 - LOW_SHARE) * lowest + LOW_SHARE * highest))
 
 
-def day_cells(rows: Frame, scale: Scale) -> Frame:
-    low = (nw.col("rating") <= low_rating(scale)).cast(nw.Int64)
-    lines = rows.select("day", *given(rows, _INPUTS)).with_columns(reviews=nw.lit(1), low_ratings=low)
-    return lines.group_by(*KEYS).agg(*totals(*MEASURES)).sort("day", "user_id")
+def day_cells(rows: Rows, scale: Scale) -> dict[str, Whole]:
+    rating = rows.number("rating")
+    low = rows.given("rating") & (rating <= low_rating(scale))
+    return {
+        "reviews": np.bincount(rows.user, minlength=len(rows.ids)),
+        "rating": rows.by_user(rating),
+        "low_ratings": rows.by_user(low),
+    }
 
 
 def user_sums(cells: Frame, _: date, __: Features) -> Frame:
@@ -65,4 +68,4 @@ FEATURES = (
         lambda w: (w["low_ratings"], w["reviews"]),
     ),
 )
-REVIEWS = Part(MEASURES, MEASURES, day_cells, user_sums, FEATURES)
+REVIEWS = Part(INPUTS, MEASURES, MEASURES, day_cells, user_sums, FEATURES)

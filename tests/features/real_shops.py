@@ -54,7 +54,8 @@ def write_table_days(rows: pd.DataFrame, table: dict[str, pa.Array], folder: Pat
     paths = []
     for day, places in sorted(rows.reset_index(drop=True).groupby("day").indices.items()):
         path = folder / f"{day:%Y-%m-%d}.parquet"
-        pq.write_table(whole.take(pa.array(places)), path)
+        # In the order in which accepted rows are kept.
+        pq.write_table(whole.take(pa.array(places)).sort_by([(name, "ascending") for name in table]), path)
         paths.append((day.date(), str(path)))
     return paths
 
@@ -78,12 +79,10 @@ def write_review_days(rows: pd.DataFrame, folder: Path) -> list[tuple[date, str]
     return write_table_days(rows, table, folder)
 
 
-def write_cells(
-    accepted: list[tuple[date, str]], folder: Path, threads: int | None = None, table: str = ORDERS
-) -> list[tuple[date, str]]:
+def write_cells(accepted: list[tuple[date, str]], folder: Path, table: str = ORDERS) -> list[tuple[date, str]]:
     folder.mkdir()
     paths = []
-    for day, made in cells(table, accepted, threads).items():
+    for day, made in cells(table, accepted).items():
         pq.write_table(made, folder / f"{day}.parquet")
         paths.append((day, str(folder / f"{day}.parquet")))
     return paths

@@ -37,7 +37,8 @@ DAY = date(2024, 2, 29)
 def write(path, rows, columns=tuple(TYPES)):
     """rows: dicts; the file has these canonical columns."""
     schema = pa.schema([(name, TYPES[name]) for name in columns])
-    pq.write_table(pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema), path)
+    table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema)
+    pq.write_table(table, path, row_group_size=5)
     return str(path)
 
 
@@ -128,7 +129,6 @@ def test_an_order_over_midnight_belongs_to_both_days_and_a_day_without_rows_has_
     made = cells(ORDERS, paths)
     assert [made[day].column("orders").to_pylist() for day, _ in paths] == [[1], [1], []]
     assert all(table.schema == PARTS[ORDERS].schema for table in made.values())
-    assert cells(ORDERS, []) == {}
 
 
 def test_days_with_different_columns_give_what_each_gives_alone(tmp_path):
@@ -168,8 +168,8 @@ def random_rows(draw, day):
             "ordered_at": datetime(day.year, day.month, day.day, draw.randrange(24), tzinfo=UTC),
             "order_id": draw.choice([None, "1", "2", "3"]),
             "category": draw.choice([None, "x", "y", "z"]),
-            "quantity": draw.choice([-20_000, 0, 10_000, 10_000, 35_000]),
-            "amount": draw.choice([-123_456, 0, 1, 99_999, 250_000]),
+            "quantity": draw.choice([None, -20_000, 0, 10_000, 10_000, 35_000]),
+            "amount": draw.choice([None, -123_456, 0, 1, 99_999, 250_000]),
             "discount": draw.choice([None, 0, 777]),
         }
 
@@ -190,20 +190,21 @@ def expected_sums(rows_by_day, as_of, known_until, window_days, returns):
             orders = defaultdict(set)
             value = 0
             for line in lines:
-                back = line["quantity"] < 0 or line["amount"] < 0
+                quantity, amount = line["quantity"] or 0, line["amount"] or 0
+                back = quantity < 0 or amount < 0
                 sums["lines"] += 1
-                sums["quantity"] += line["quantity"]
-                sums["amount"] += line["amount"]
+                sums["quantity"] += quantity
+                sums["amount"] += amount
                 if not back or returns == "net":
-                    value += line["amount"]
+                    value += amount
                 if back:
                     sums["return_lines"] += 1
-                    sums["returned_amount"] -= line["amount"]
+                    sums["returned_amount"] -= amount
                     continue
                 sums["discount"] += line["discount"] or 0
                 for name, span in (("sold_recent", 30), ("sold_longer", 90)):
-                    sums[name] += line["amount"] if day > day_number(as_of) - span else 0
-                if line["quantity"] > 0:
+                    sums[name] += amount if day > day_number(as_of) - span else 0
+                if next((number for number in (line["quantity"], line["amount"]) if number is not None), 1) > 0:
                     sums["purchase_lines"] += 1
                     orders[line["order_id"] or line["ordered_at"]].add(line["category"])
             sums["value"] += value
