@@ -78,7 +78,12 @@ def waiting_for(config: Config, day: date) -> str:
     state = recorded(config, store)
     recipe = str(state.recipe_on(day))
     listing = _listing(config, store, state, [day])
-    return listing.not_yet(day, recipe, listing.tables(day, recipe))
+    if unmarked := listing.unmarked(day):
+        return unmarked
+    try:
+        return listing.not_yet(day, recipe, listing.tables(day, recipe))
+    except DataContractError as error:  # a file that is still being written
+        return str(error)
 
 
 def _listing(config: Config, store: Store, state: State, days: Iterable[date], looked: Looked | None = None) -> Listing:
@@ -87,7 +92,8 @@ def _listing(config: Config, store: Store, state: State, days: Iterable[date], l
 
 
 def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
-    """Those of the days that are not accepted yet, were read by another recipe, or are within the look-back of `first`."""
+    """Those of the days that are not accepted yet, were read by another recipe, or are within the look-back of `first`; and
+    the accepted days within it."""
     store = open_store(config)
     lookback = timedelta(days=max(source.options.lookback_days for source in config.sources.activity().values()))
     readings = {name: store.recipe(name).reading for name in {recipe.hash for recipe in state.recipes}}
@@ -96,7 +102,8 @@ def days_to_read(config: Config, state: State, days: Iterable[date], first: date
         accepted = state.accepted.get(day)
         return accepted is not None and accepted.reading == readings[str(state.recipe_on(day))]
 
-    return [day for day in days if day >= first - lookback or not is_read(day)]
+    again = (day for day in state.accepted if first - lookback <= day <= first)
+    return [day for day in sorted({*days, *again}) if day >= first - lookback or not is_read(day)]
 
 
 def check_day(config: Config, day: date) -> None:
@@ -116,8 +123,9 @@ def read_days(
     """List the slices of the given days, those left out that are accepted from exactly these slices already.
 
     Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings; and, of these
-    days, why one must not be published: it has no rows and must have some, or is not complete. A day that was accepted with
-    rows keeps them. looked: what is known of the sources already, which are not looked at again for it.
+    days, why one must not be published: it has no rows and must have some, or it or a day of its window is not complete. A
+    day that was accepted with rows keeps them; of the days that are not complete nothing is listed. looked: what is known of
+    the sources already, which are not looked at again for it.
     """
     store = open_store(config)
     state = store.state()
@@ -126,16 +134,24 @@ def read_days(
     reads = {}
     rows = 0
     refused: dict[date, SegmentationError] = {}
+    half: dict[date, str] = {}  # what is not complete
+    start = config.project.start or min(state.published, default=date.max)
     for day in days:
         accepted = state.accepted.get(day)
         recipe = str(state.recipe_on(day))
+        if day in by_date and (waiting := listing.unmarked(day)):
+            half[day] = waiting
+            continue
         tables = listing.tables(day, recipe)
+        there = sum(sum(files.values()) for files in _files(tables).values())
+        # Days before the first one only feed windows; of a day without rows nothing half can be taken.
+        asked = day in by_date or (there and day >= start)
+        if asked and (waiting := listing.not_yet(day, recipe, tables)):
+            half[day] = waiting
+            continue
         if day in by_date:
-            there = sum(sum(files.values()) for files in _files(tables).values())
             rows += there
-            if waiting := listing.not_yet(day, recipe, tables):
-                refused[day] = NotYetError(f"{day} is not complete yet: {waiting}")
-            elif not (there or (accepted and accepted.has_users) or config.validation.empty_days == "allow"):
+            if not (there or (accepted and accepted.has_users) or config.validation.empty_days == "allow"):
                 refused[day] = NoRowsError(
                     f"{day} has no rows in {listing.places}{listing.undated}; if a day without rows is right for this shop, "
                     'set [validation] empty_days = "allow" and run the day again'
@@ -147,7 +163,22 @@ def read_days(
             "recipe": recipe,
             "instead_of": accepted.hash if accepted else None,
         }
-    warnings = listing.warnings(by_date - refused.keys())
+    warnings = [
+        f"{day} kept its earlier rows: it is not complete yet: {waiting}"
+        for day, waiting in sorted(half.items())
+        if day in state.accepted and state.accepted[day].has_users
+    ]
+    for day in sorted(by_date):
+        others = window(day, store.recipe_on(state, day).features.window_days)
+        lacking = [other for other in others if other in half and other not in state.accepted]
+        if day in half:
+            refused[day] = NotYetError(f"{day} is not complete yet: {half[day]}")
+        elif lacking:
+            refused[day] = NotYetError(
+                f"{day} needs {lacking[0]}, which is not complete yet: {half[lacking[0]]} (if it never will be: days before "
+                "[project] start are taken as they are)"
+            )
+    warnings += listing.warnings(by_date - refused.keys())
     return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": warnings}, refused
 
 

@@ -13,6 +13,14 @@ from segmentation.source_settings import Source
 WEEKDAYS_NEEDED = 2
 
 
+def unmarked(source: Source, table: str, config: Config, day: date) -> Iterator[str]:
+    """What is missing where a marker says that a day is there; nothing is read for it."""
+    if source.complete.marker:
+        marker = config.root / source.complete.marker.replace("{date}", day.isoformat())
+        if not marker.exists():
+            yield f"{table}: there is no file {marker} (the marker)"
+
+
 def waiting_for(
     source: Source, table: str, config: Config, day: date, times: pa.ChunkedArray, weekday_rows: Sequence[int]
 ) -> Iterator[str]:
@@ -21,10 +29,7 @@ def waiting_for(
     times: of the day's rows, timestamp[us, UTC]; weekday_rows: rows of the same weekdays before, of those that have any.
     """
     complete = source.complete
-    if complete.marker:
-        marker = config.root / complete.marker.replace("{date}", day.isoformat())
-        if not marker.exists():
-            yield f"{table}: there is no file {marker} (the marker)"
+    yield from unmarked(source, table, config, day)
     if complete.rows_after:
         latest = pc.max(times).as_py()
         local = latest.astimezone(ZoneInfo(config.project.timezone)).time() if latest else None

@@ -10,7 +10,7 @@ from segmentation.config import Config, Recipe
 from segmentation.features.engine import EPOCH
 from segmentation.source_settings import Source
 from segmentation.sources import slices
-from segmentation.sources.completeness import waiting_for
+from segmentation.sources.completeness import unmarked, waiting_for
 from segmentation.sources.places import by_day
 from segmentation.sources.slices import FileIndex
 from segmentation.store.objects import Objects
@@ -99,6 +99,13 @@ class Listing:
                 "weekday_rows": [rows for rows in before if rows],
             }
         return found
+
+    def unmarked(self, day: date) -> str:
+        """Which markers of the day are still to come: "" if none. No source is read for it."""
+        if day in self._state.published:
+            return ""
+        sources = self._config.sources.activity().items()
+        return "; ".join(text for table, source in sources for text in unmarked(source, table, self._config, day))
 
     def not_yet(self, day: date, recipe: str, tables: Mapping[str, Any]) -> str:
         """What is still to come before the day is complete: "" if nothing."""

@@ -1,15 +1,18 @@
 """What a second look at a day may do to rows that were accepted before, and what it must not."""
 
-from datetime import timedelta
+import gzip
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shop import FIRST, Shop, shop_config
 
 from segmentation import history, stages
+from segmentation.config import Config
 from segmentation.contracts import acceptance
 from segmentation.contracts.gate import gate
-from segmentation.errors import ConfigError, DataContractError, NoRowsError
+from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError
 from segmentation.monitor import read_models
 from segmentation.store.store import open_store
 
@@ -167,3 +170,71 @@ def test_a_name_that_is_no_feature_is_told_before_anything_is_read(tmp_path: Pat
     with pytest.raises(ConfigError, match="'recencey' is not a feature; did you mean 'recency'"):
         history.run(config, DAYS[5])
     assert open_store(config).state().number == 0
+
+
+# Days that are not complete
+
+
+def marked(root: Path, **sections: Any) -> Config:
+    source = {"path": "orders/*.csv", "options": {"lookback_days": 4}, "complete": {"marker": "done/{date}"}}
+    return shop_config(root, sources={"orders": source}, **sections)
+
+
+def mark(root: Path, *days: date) -> None:
+    (root / "done").mkdir(exist_ok=True)
+    for day in days:
+        (root / "done" / day.isoformat()).touch()
+
+
+def test_a_half_loaded_day_is_not_taken_by_the_days_after_it(tmp_path: Path) -> None:
+    """It is in their windows: they wait for it, and its rows so far are nowhere."""
+    shop = Shop(tmp_path)
+    for day in DAYS:
+        shop.buy(day, "u1", 10)
+    shop.write()
+    mark(tmp_path, DAYS[2], DAYS[4])
+    config = marked(tmp_path, project={"start": DAYS[2]})  # the days before only feed its window, and are not asked
+    history.run(config, DAYS[2])
+    with pytest.raises(NotYetError, match=f"{DAYS[4]} needs {DAYS[3]}, which is not complete yet: .*the marker"):
+        history.run(config, DAYS[4])
+    assert DAYS[3] not in open_store(config).state().accepted
+    done = history.backfill(config, DAYS[2], DAYS[4])
+    assert [day["date"] for day in done["published"]] == [DAYS[2].isoformat()]
+    mark(tmp_path, DAYS[3])
+    assert history.run(config, DAYS[4])["outcome"] == "published"
+
+
+def test_a_corrected_file_within_the_look_back_is_noticed_where_the_window_is_shorter(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    for day in DAYS[:5]:
+        shop.buy(day, "u1", 10)
+    shop.write()
+    config = marked(tmp_path, features={"window_days": 1})
+    mark(tmp_path, *DAYS)
+    for day in DAYS[:4]:
+        history.run(config, day)
+    shop.buy(DAYS[1], "u2", 99)
+    shop.write()
+    history.run(config, DAYS[4])
+    assert history.stale(config)[0] == DAYS[1]
+
+
+def test_a_marker_is_waited_for_before_anything_is_read_and_a_file_that_is_still_written_too(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.buy(DAYS[0], "u1", 10)
+    shop.write()
+    (tmp_path / "orders" / "none.csv").unlink()
+    file = tmp_path / "orders" / f"{DAYS[0]}.csv"
+    whole = gzip.compress(file.read_bytes())
+    file.unlink()
+    source = {"path": "orders/{date}.csv.gz", "complete": {"marker": "done/{date}"}}
+    config = shop_config(tmp_path, sources={"orders": source}, features={"window_days": 1})
+    cut = tmp_path / "orders" / f"{DAYS[0]}.csv.gz"
+    cut.write_bytes(whole[:-12])
+    assert "the marker" in stages.waiting_for(config, DAYS[0])
+    with pytest.raises(NotYetError, match="the marker"):
+        stages.extract(config, DAYS[0])
+    mark(tmp_path, DAYS[0])
+    assert cut.name in stages.waiting_for(config, DAYS[0])
+    cut.write_bytes(whole)
+    assert stages.waiting_for(config, DAYS[0]) == ""

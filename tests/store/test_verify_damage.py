@@ -134,10 +134,10 @@ def test_a_flipped_bit_is_found_in_every_record_of_the_log(store: Store) -> None
 
 
 @pytest.mark.soak
-def test_every_flipped_byte_of_every_file_is_found(store: Store) -> None:
+def test_a_flipped_bit_is_found_at_fifty_places_of_every_file(store: Store) -> None:
     for key in files(store):
         data = store.objects.get(key)
-        for position in range(len(data)):
+        for position in range(0, len(data), max(1, len(data) // 50)):
             write(store, key, flipped(data, position, position % 8))
             assert unnamed([key], verify(store)) == []
         write(store, key, data)
