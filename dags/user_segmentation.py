@@ -94,7 +94,6 @@ from wiring import RETRIES, SEGMENTS, complete, config_param, connect, projects
 
 from segmentation.config import load
 from segmentation.dates import parse_day, resolve_snapshot_date
-from segmentation.errors import ConfigError
 
 POKE_SECONDS = 300
 
@@ -209,7 +208,7 @@ def publish(extracted, features, params=None, outlet_events=None):
     return day
 
 
-def misconfigured(dag_id: str, error: ConfigError) -> None:
+def misconfigured(dag_id: str, error: Exception) -> None:
     """A DAG that shows what is wrong with the configuration of one shop of several: the others go on."""
 
     @task
@@ -226,7 +225,7 @@ shops = projects()
 for dag_id, path in shops.items():
     try:
         daily(dag_id, path)
-    except ConfigError as error:
+    except Exception as error:  # whatever is wrong with one shop's file, the others' DAGs are there
         if len(shops) == 1:
             raise
         misconfigured(dag_id, error)

@@ -4,8 +4,10 @@ Nothing here or beside it may import what takes seconds (Great Expectations, sci
 again and again. The stages are imported inside the tasks.
 """
 
+import hashlib
 import logging
 import os
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -50,10 +52,16 @@ def projects() -> dict[str, str]:
         raise ConfigError("set the environment variable SEGMENTATION_CONFIG to the path of a segmentation.toml")
     if not Path(named).is_dir():
         return {DAILY: named}
-    found = {f"{DAILY}_{path.stem}": str(path) for path in sorted(Path(named).glob("*.toml"))}
+    found = {f"{DAILY}_{_id(path.stem)}": str(path) for path in sorted(Path(named).glob("*.toml"))}
     if not found:
         raise ConfigError(f"the folder {named} of SEGMENTATION_CONFIG has no configuration: no file *.toml")
     return found
+
+
+def _id(name: str) -> str:
+    """A file's name as a part of an id, for which Airflow takes ASCII letters, digits, _, . and - only."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    return plain if plain == name else f"{plain}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def config_param(path: str | None) -> Param:

@@ -311,7 +311,10 @@ def _explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str
     if where and problem["type"] == "value_error" and isinstance(problem["input"], dict):
         # Settings that do not go together: all that the section holds would say too much.
         return f"{path}: [{'.'.join(where)}] {message}"
-    return f"{path}: {setting} = {problem['input']!r}: {message}" if where else f"{path}: {message}"
+    if not where:
+        return f"{path}: {message}"
+    found = "" if where[-1] == "connection" else f" = {problem['input']!r}"  # it may be a URL, with a password
+    return f"{path}: {setting}{found}: {message}"
 
 
 def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """The settings of a source: where a table's rows are, how they are read, when a day of them is complete, what is expected."""
 
 import codecs
+import math
+import re
 from datetime import time
 from typing import Any, Literal, Self
 
@@ -8,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from segmentation.tables import (
     ACTIVITY,
+    EVENTS,
     TABLES,
     Columns,
     EventsColumns,
@@ -20,6 +23,8 @@ from segmentation.tables import (
 
 def rising(value: tuple[float, float]) -> tuple[float, float]:
     """A pair of numbers, the lower one first. Raises ValueError for another."""
+    if not all(map(math.isfinite, value)):
+        raise ValueError("give two finite numbers")
     if not value[0] < value[1]:
         raise ValueError("give the lower number first, then the higher one")
     return value
@@ -44,7 +49,9 @@ class Options(Section):
         {}, description='events: the source\'s own names → view, cart, purchase, search, …, such as pv = "view".'
     )
     rating: tuple[float, float] = Field((1, 5), description="reviews: the lowest and the highest rating.")
-    lookback_days: int = Field(7, ge=0, description="How many days back an accepted day is read again by a later run.")
+    lookback_days: int = Field(
+        7, ge=0, le=3660, description="How many days back an accepted day is read again by a later run."
+    )
 
     @field_validator("delimiter")
     @classmethod
@@ -57,6 +64,12 @@ class Options(Section):
     @classmethod
     def _scale(cls, value: tuple[float, float]) -> tuple[float, float]:
         return rising(value)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.time_unit and self.time_format:
+            raise ValueError("give time_unit (times are numbers) or time_format (times are text), not both")
+        return self
 
     @field_validator("encoding")
     @classmethod
@@ -82,6 +95,21 @@ class Complete(Section):
         12, ge=0, le=24 * 7, description="How many hours after the day's end Airflow goes on asking."
     )
 
+    @field_validator("marker")
+    @classmethod
+    def _known_places(cls, value: str | None) -> str | None:
+        unknown = sorted(set(re.findall(r"{(.*?)}", value or "")) - {"date"})
+        if unknown:
+            raise ValueError(f"{{{unknown[0]}}} is unknown; the only place to fill is {{date}}, as in done/{{date}}.ok")
+        return value
+
+    @field_validator("rows_after", mode="before")
+    @classmethod
+    def _of_the_day(cls, value: Any) -> Any:
+        if isinstance(value, time) or value is None or re.fullmatch(r"\d\d:\d\d(:\d\d)?", str(value)):
+            return value
+        raise ValueError('give a time of day in the time zone of the project, as in "23:00"')
+
     @property
     def asked(self) -> bool:
         return bool(self.marker or self.rows_after or self.share_of_weekday)
@@ -96,6 +124,13 @@ class Expectation(Section):
         "critical", description="Whether the day is refused or told about."
     )
     reason: str = Field(description="What is wrong with a row or a day that fails it, in words.")
+
+    @model_validator(mode="after")
+    def _satisfiable(self) -> Self:
+        low, high = self.kwargs.get("min_value"), self.kwargs.get("max_value")
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            raise ValueError(f"min_value ({low}) is above max_value ({high}): nothing could pass")
+        return self
 
 
 class Source(Section):
@@ -126,6 +161,23 @@ class Source(Section):
             raise ValueError("connection needs sql: the query to ask for one day's rows, with the day as :date")
         if self.connection and ":date" not in str(self.sql):
             raise ValueError("sql is asked for one day's rows at a time: say which with :date, as in WHERE day = :date")
+        return self
+
+    @field_validator("connection")
+    @classmethod
+    def _a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\w.-]+", value):
+            # A URL has a password: it is not repeated, here or in what tells of this error.
+            raise ValueError(
+                "give the name of a connection, not its URL: the URL is kept by Airflow, or in the environment as "
+                "SEGMENTATION_CONNECTION_NAME"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _only_what_counts(self) -> Self:
+        if self.sql and not self.connection and "{date}" in self.sql:
+            raise ValueError("{date} in sql is not filled in: name the files by a glob, and give rows their times")
         return self
 
     @property
@@ -161,6 +213,10 @@ class Sources(Section):
         if not (self.orders or self.events):
             raise ValueError("give at least one of [sources.orders] and [sources.events]")
         for table, source in self.tables().items():
+            if source.options.event_types and table != EVENTS:
+                raise ValueError(f"[sources.{table}.options] event_types is about the table of events")
+            if source.complete.asked and table not in ACTIVITY:
+                raise ValueError(f"[sources.{table}.complete]: a table of no day cannot be complete for one")
             unknown = set(source.options.unique) - TABLES[table].kinds().keys() - source.columns.named().keys()
             if unknown:
                 raise ValueError(f"[sources.{table}.options] unique: {sorted(unknown)[0]!r} is no canonical column")

@@ -198,7 +198,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
     """
     store = open_store(config)
     total = {"accepted": 0, "quarantined": 0, "records": 0}
-    refused: list[str] = []
+    refused: dict[str, str] = {}
     warnings: list[str] = []
     while days := store.named("raw/reads", read)["days"]:
         state = store.state()
@@ -216,7 +216,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
                 if critical:
                     warnings.append(f"{day} kept its earlier rows: {critical}")
             elif critical:
-                refused.append(f"{day}: {critical}")
+                refused[text] = critical
             if not critical:
                 checked[day] = accepted
                 if REVIEWS in recipe.options:
@@ -237,7 +237,9 @@ def validate(config: Config, read: str) -> dict[str, Any]:
         read = read_days(config, outdated, set())[0]["read"]
     if refused:
         raise DataContractError(
-            "the data broke its contract, nothing of these days was accepted: " + "; ".join(refused)
+            "the data broke its contract, nothing of these days was accepted: "
+            + "; ".join(f"{text}: {critical}" for text, critical in refused.items())
+            + f"; `segmentation check --date {min(refused)}` shows more"
         )
     return {**total, "warnings": warnings}
 

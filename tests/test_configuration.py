@@ -33,6 +33,7 @@ def test_a_minimal_file_is_enough(tmp_path: Path) -> None:
     [
         ("[clustering]\nsegmnts = 4\n", "did you mean 'segments'"),
         ("[clusterin]\nsegments = 4\n", "did you mean 'clustering'"),
+        ("[sources.reviews]\npath = 'r.csv'\noptions = { rating = [-inf, 5] }\n", "give two finite numbers"),
         ("[features]\nwindow_day = 4\n", "did you mean 'window_days'"),
         ('[clustering]\nsegments = "auto"\n', "'auto' is not available in this version"),
         ("[clustering]\nsegments = 1\n", "give a number from 2 to 50"),

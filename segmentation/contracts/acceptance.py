@@ -7,10 +7,11 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from segmentation.config import Recipe, Validation
 from segmentation.contracts.gate import Figures, gate
-from segmentation.contracts.rows import counts, split
+from segmentation.contracts.rows import Split, counts, split
 from segmentation.features.cells import cells
 from segmentation.features.engine import in_order, thread_count
 from segmentation.features.parts import FIVE_STARS, Scale
@@ -22,6 +23,7 @@ from segmentation.tables import USERS
 
 # How many days' rows are in memory: so many batches of one day, or of several with so many rows.
 BATCHES, BATCH_ROWS = 4, 50_000
+REASONS_TOLD = 3  # of a refused day
 
 
 def check_rows(
@@ -45,7 +47,7 @@ def check_rows(
     rows = in_order(parts.accepted)
     verdict = gate(rows, Figures.of(parts, listed["weekday_rows"]), validation, table, recipe)
     if verdict.critical:
-        return None, f"{table}: " + ", ".join(finding.said for finding in verdict.critical)
+        return None, f"{table}: " + ", ".join(finding.said for finding in verdict.critical) + _examples(parts)
     some = rows.num_rows > 0
     # The table of users is of no day: one that did not change is kept once.
     place = table if table == USERS else f"{table}/date={day}"
@@ -66,6 +68,16 @@ def check_rows(
         ),
         "",
     )
+
+
+def _examples(parts: Split) -> str:
+    """The commonest reasons of the quarantined rows, each with how many have it and where the first one is."""
+    told = []
+    for reason, count in sorted(parts.reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:REASONS_TOLD]:
+        place = pc.index(parts.quarantined["reason"], reason).as_py()
+        file, row = parts.quarantined["file"][place].as_py(), parts.quarantined["row"][place].as_py()
+        told.append(f"{reason}: {count:,} ({file}, row {row})")
+    return f" [{'; '.join(told)}]" if told else ""
 
 
 def lost(old: AcceptedDay, new: AcceptedDay, validation: Validation) -> str:

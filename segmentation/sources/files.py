@@ -38,6 +38,7 @@ BLANK = ("\n", "\r\n", "\r")
 LINE = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 HEADER_LINES = 100  # that the header may go on for after its first
 LONGEST_LIST = 30  # of columns in a message
+LONGEST_NAME = 60  # characters of a column's name in it: a file without a header has a customer's data there
 TOO_FEW = "malformed line: too few columns"
 TOO_MANY = "malformed line: too many columns"
 BROKEN_QUOTES = "malformed line: broken quotes"
@@ -60,8 +61,9 @@ def resolve(name: str, fields: Sequence[str], table: str, columns: Mapping[str, 
             near = did_you_mean(field, fields)
             hint = f" ({near})" if near else ""
             more = f" and {len(fields) - LONGEST_LIST} more" if len(fields) > LONGEST_LIST else ""
+            shown = ", ".join(known[:LONGEST_NAME] for known in fields[:LONGEST_LIST])
             raise DataContractError(
-                f"{name} has no column {field!r}{hint}; its columns are: {', '.join(fields[:LONGEST_LIST])}{more}. "
+                f"{name} has no column {field!r}{hint}; its columns are: {shown}{more}. "
                 f"Set [sources.{table}.columns] {canonical} to the right one"
             )
     return found
@@ -107,7 +109,9 @@ def parquet_records(file: SourceFile, table: str, columns: Mapping[str, str]) ->
     The query gives `row` (number of the record, from 1) and the canonical columns, as they came.
     Raises DataContractError when the file is not Parquet or lacks a column that the mapping names.
     """
-    scan = f"read_parquet({quoted(file.paths[0])}, file_row_number = true, binary_as_string = true)"
+    path = re.sub(r"([*?\[])", r"[\1]", str(file.paths[0]))  # else a name with these would be a pattern
+    options = "file_row_number = true, binary_as_string = true, hive_partitioning = false"
+    scan = f"read_parquet({quoted(path)}, {options})"
     try:
         fields = [str(name) for name in pq.read_schema(file.paths[0]).names]
         # DuckDB's names tell columns apart whatever their case: by place they are those of the file.

@@ -59,7 +59,9 @@ class Join:
         for number, link in enumerate(self.links, 1):
             key = identifier(link.key)
             read = _read(link.glimpse, paths[number])
-            lines.append(f"LEFT JOIN {read} AS s{number} ON s{number}.{key} = s{link.after}.{key}")
+            # One row for each key, always the same one: a key that is there twice must not double an order.
+            once = f"(SELECT DISTINCT ON ({key}) * FROM {read} ORDER BY ALL)"
+            lines.append(f"LEFT JOIN {once} AS s{number} ON s{number}.{key} = s{link.after}.{key}")
         return "\n".join(lines)
 
 

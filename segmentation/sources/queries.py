@@ -23,6 +23,7 @@ from segmentation.sources.streams import fetch
 from segmentation.times import quoted
 
 BATCH_ROWS = 100_000
+LONGEST_ERROR = 300  # characters
 READERS = {
     ".csv": "read_csv_auto",
     ".csv.gz": "read_csv_auto",
@@ -106,8 +107,11 @@ def _apart(files: Sequence[Path], spill: str) -> duckdb.DuckDBPyConnection:
     return engine
 
 
-def _failed(table: str, error: Exception) -> ConfigError:
-    said = str(error).strip().split("\n\n")[0]  # then, for CSV, advice and twenty settings
+def _failed(table: str, error: Exception) -> ConfigError | DataContractError:
+    """The first line of it, cut: then come advice, twenty settings, and customers' rows."""
+    said = str(error).strip().splitlines()[0][:LONGEST_ERROR]
+    if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException):
+        return DataContractError(f"the query of {table} met data that it cannot read: {said}")
     return ConfigError(f"[sources.{table}] sql failed: {said}")
 
 

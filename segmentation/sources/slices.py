@@ -224,9 +224,14 @@ def _row_group(path: str, number: int) -> pa.Table:
 
 
 def _hash(objects: Objects, file: SourceFile, table: str) -> str:
-    """The first 128 bits of the SHA-256 of the file's bytes; of several files, of their hashes one after the other."""
+    """The first 128 bits of the SHA-256 of the file's bytes; of several files, of their hashes and of their names below the
+    folder that they share: a query may tell them apart."""
     hashes = [_hash_of_path(objects, path, table) for path in file.paths]
-    return hashes[0] if len(hashes) == 1 else hash_bytes("".join(hashes).encode())
+    if len(hashes) == 1:
+        return hashes[0]
+    folder = os.path.commonpath(file.paths)
+    names = [os.path.relpath(path, folder) for path in file.paths]
+    return hash_json([list(pair) for pair in zip(names, hashes, strict=True)])
 
 
 def _hash_of_path(objects: Objects, path: Path, table: str) -> str:

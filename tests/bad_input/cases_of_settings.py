@@ -5,6 +5,11 @@ from datetime import date
 from spoils import QUERY, all_of, environment, fresh, put, setting, source, table, text
 from spoilt import DAY, Shop, nothing
 
+NOTHING_MEETS = {
+    "type": "expect_column_values_to_be_between",
+    "kwargs": {"column": "amount", "min_value": 9, "max_value": 1},
+    "reason": "odd",
+}
 SETTINGS = [
     setting(
         "no configuration",
@@ -70,6 +75,53 @@ SETTINGS = [
         "a scale upside down",
         put("sources.orders.options", rating=[5, 1]),
         "rating = [5, 1]: give the lower number first",
+    ),
+    setting(
+        "a look-back of millennia",
+        put("sources.orders.options", lookback_days=1_000_000),
+        "[sources.orders.options] lookback_days = 1000000",
+        "less than or equal to 3660",
+    ),
+    setting(
+        "a time of day with a zone",
+        put("sources.orders.complete", rows_after="01:00Z"),
+        "[sources.orders.complete] rows_after = '01:00Z': give a time of day in the time zone of the project",
+    ),
+    setting(
+        "an hour for a time of day",
+        put("sources.orders.complete", rows_after=23),
+        "[sources.orders.complete] rows_after = 23: give a time of day",
+    ),
+    setting(
+        "two forms of times",
+        put("sources.orders.options", time_unit="s", time_format="%d/%m/%Y"),
+        "[sources.orders.options] give time_unit (times are numbers) or time_format (times are text), not both",
+    ),
+    setting(
+        "types of event of a table that is not of events",
+        put("sources.orders.options", event_types={"pv": "view"}),
+        "[sources.orders.options] event_types is about the table of events",
+    ),
+    setting(
+        "a marker with an unknown place",
+        put("sources.orders.complete", marker="done/{day}.ok"),
+        "[sources.orders.complete] marker = 'done/{day}.ok': {day} is unknown",
+    ),
+    setting(
+        "a URL with its password for a connection",
+        source(sql="SELECT * FROM orders WHERE day = :date", connection="postgresql://me:secret@host/shop"),
+        "[sources.orders] connection: give the name of a connection, not its URL",
+        never=("secret",),
+    ),
+    setting(
+        "the day in a query over files",
+        source(sql="SELECT * FROM read_csv('orders/{date}.csv')"),
+        "{date} in sql is not filled in",
+    ),
+    setting(
+        "an expectation that nothing can meet",
+        put("sources.orders", expectations=[NOTHING_MEETS]),
+        "min_value (9) is above max_value (1): nothing could pass",
     ),
     setting(
         "a delimiter of two characters",

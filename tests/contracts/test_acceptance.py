@@ -105,7 +105,8 @@ def test_many_rows_in_quarantine_are_all_counted_and_some_are_kept(tmp_path: Pat
         (
             "reviews",
             {"user_id": ["u"] * 11, "rating": ["11"] * 10 + ["5"]},
-            "reviews: too large a share of the rows is quarantined (quarantined share 0.909091)",
+            "reviews: too large a share of the rows is quarantined (quarantined share 0.909091) "
+            "[rating is not on the scale (the option rating): 10 (f.csv, row 1)]",
         ),
     ],
 )

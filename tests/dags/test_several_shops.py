@@ -41,6 +41,18 @@ def test_a_wrong_configuration_stops_its_own_dag_only_and_says_why(shops, parse)
     assert len(bag.dags["user_segmentation_north"].tasks) == 6
 
 
+def test_a_file_of_any_name_has_a_dag_and_takes_none_away(shops, parse):
+    for name in ("my shop.toml", "商店.toml", "my_shop.toml"):
+        (shops / name).write_text(ORDERS)
+    (shops / "broken.toml").write_bytes(b"\xff\xfe = nonsense")
+    bag = parse()
+    assert bag.import_errors == {}
+    paths = {dag.params.dump().get("config") for name, dag in bag.dags.items() if name.startswith("user_segmentation")}
+    assert {str(shops / name) for name in ("my shop.toml", "商店.toml", "my_shop.toml", "north.toml")} <= paths
+    assert "user_segmentation_my_shop" in bag.dags
+    assert "**The configuration is wrong.**" in bag.dags["user_segmentation_broken"].doc_md
+
+
 def test_an_empty_folder_is_an_import_error(tmp_path, monkeypatch, parse):
     monkeypatch.setenv("SEGMENTATION_CONFIG", str(tmp_path))
     assert all("has no configuration" in error for error in parse().import_errors.values())
