@@ -14,6 +14,9 @@ midnight to midnight in the time zone of `[project] timezone`.
 | `cluster` | decides which model scores the day | a column that the model needs is missing |
 | `compare_segments` | places every user, counts moves and their causes | |
 | `publish` | commits the day; readers see it from here on | |
+| `ask` | decides whether a person is to be asked: see *When the segments should change* | |
+| `approve_segments` | waits for the answer; takes no slot, and holds up no other day | |
+| `adopt_segments` | after *Approve*: takes the proposed segments, from the first day that is not published yet | |
 
 #### Run one day
 
@@ -43,6 +46,19 @@ A day that is not over, that is outside of `[project] start` and `end`, or that 
    again the days that need it. The result is the one that a clean run in date order would have given.
 
 For months of history `segmentation backfill --from … --to …` is much faster, and gives the same.
+
+#### When the segments should change
+
+Small changes are made by themselves; `segmentation decisions` tells which. A new model that would reassign more than
+`[adjustment] ask_above` of the users, or of the revenue, is only proposed: the day is published with the segments as they
+were, and `approve_segments` asks under **Required actions**. The days after it go on meanwhile.
+
+* **Approve**: the next day that is published has the new segments. Segments that live on keep their ids.
+* **Reject**, or no answer within `[project] approval_days`: nothing changes, and the same proposal is not made again for
+  `[adjustment] ask_again_days`.
+
+Only the newest day asks, and never in a backfill; a proposal that was not asked about is in `segmentation decisions`, with
+the command that takes it.
 
 #### What is safe
 
@@ -85,9 +101,10 @@ An event of the asset `user_segments` with `date`, `snapshot_id`, `users`, `segm
 `config`. `outcome` is `published`, `current` (nothing had changed) or `superseded` (another run had published what is
 asked for now)."""
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
 from wiring import RETRIES, SEGMENTS, complete, config_param, connect, projects
@@ -129,13 +146,22 @@ def daily(dag_id: str, path: str) -> None:
         features = build_features(extracted)
         if any(source.complete.asked for source in config.sources.activity().values()):
             wait_until_complete() >> extracted
+        published = publish(extracted, features)
         (
             validate(extracted)
             >> features
             >> cluster(extracted, features)
             >> compare_segments(extracted, features)
-            >> publish(extracted, features)
+            >> published
         )
+        approve = ApprovalOperator(
+            task_id="approve_segments",
+            subject="Segments of {{ ti.xcom_pull('extract')['date'] }}: a new model is proposed",
+            body="{{ ti.xcom_pull('ask', key='question') }}",
+            defaults="Reject",
+            response_timeout=timedelta(days=config.project.approval_days),
+        )
+        published >> ask(extracted) >> approve >> adopt_segments()
 
 
 def opened(params):
@@ -206,6 +232,32 @@ def publish(extracted, features, params=None, outlet_events=None):
     told = ("date", "snapshot_id", "users", "segments", "share_moved", "outcome")
     outlet_events[SEGMENTS].extra = {**{name: day[name] for name in told}, "config": params["config"]}
     return day
+
+
+@task.branch
+def ask(extracted, params=None, dag_run=None, ti=None):
+    from segmentation import stages
+
+    if dag_run.run_type == "backfill":
+        return None
+    proposal = stages.proposal(load(params["config"]), parse_day(extracted["date"]))
+    if proposal is None:
+        return None
+    ti.xcom_push("question", proposal["question"])
+    ti.xcom_push("fit", proposal["fit"])
+    return "approve_segments"
+
+
+@task
+def adopt_segments(params=None, ti=None):
+    from segmentation.store.adoptions import adopt
+    from segmentation.store.store import open_store
+
+    answer = ti.xcom_pull("approve_segments") or {}
+    user = answer.get("responded_by_user") or {}
+    fit = ti.xcom_pull("ask", key="fit")
+    adoption = adopt(open_store(load(params["config"])), fit, None, user.get("name") or "unknown")
+    return {"fit": adoption.fit, "from_date": adoption.from_date.isoformat()}
 
 
 def misconfigured(dag_id: str, error: Exception) -> None:

@@ -32,7 +32,7 @@ REAL, SIMULATED = "complete_journey", "simulated"
 SHOP = ("--users", "3000", "--days", "84", "--start", "2025-01-06", "--scenario", "born")
 DAYS_THROUGH_AIRFLOW = 5
 DAY = timedelta(days=1)
-TASKS = 6
+TASKS = 7  # that succeed on an ordinary day: the six stages, and whether to ask
 
 told = Console(stderr=True, highlight=False)
 shown = Console(highlight=False)

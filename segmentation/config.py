@@ -34,6 +34,12 @@ class Project(Section):
     settle_seconds: int = Field(
         120, ge=0, description="How long the log must have been quiet before Airflow reconciles stale days."
     )
+    approval_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="How long Airflow waits for an answer to proposed segments; then they are rejected.",
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -81,16 +87,19 @@ class Features(Section):
 
 
 class Clustering(Section):
-    algorithm: Literal["kmeans"] = Field("kmeans", description="How users are grouped.")
-    segments: int | Literal["auto"] = Field(5, description="How many segments.")
+    algorithm: Literal["kmeans", "dbscan", "hdbscan"] = Field("kmeans", description="How users are grouped.")
+    segments: int | Literal["auto"] = Field(
+        "auto", description="How many segments; auto: as many as the data shows again and again (K-means only)."
+    )
     features: Literal["auto"] | tuple[str, ...] = Field(
         "auto", description="The features that the segments are made of, at most 8; auto: see `segmentation features`."
     )
     min_segments: int = Field(2, ge=1, le=50, description="The fewest segments that segments = auto takes.")
     max_segments: int = Field(10, ge=2, le=50, description="The most that it tries.")
     min_users: int = Field(
-        100, ge=1, description="With fewer users than this, segments = auto leaves everyone in one segment."
+        100, ge=1, description="With fewer users than this no number of segments is chosen, and no model is replaced."
     )
+    min_days: int = Field(7, ge=1, description="Likewise with fewer days that have rows in the window.")
     eps: Literal["auto"] | float = Field(
         "auto", description="DBSCAN: how near users of one segment are, in standard deviations; auto: from the data."
     )
@@ -103,13 +112,15 @@ class Clustering(Section):
     @field_validator("segments")
     @classmethod
     def _given(cls, value: int | str) -> int | str:
-        if value == "auto":
-            raise ValueError(
-                "'auto' is not available in this version: choosing the number of segments belongs to the adjustment of "
-                "segments; give a number, for example segments = 5"
-            )
         if isinstance(value, int) and not 2 <= value <= 50:
-            raise ValueError("give a number from 2 to 50")
+            raise ValueError("give a number from 2 to 50, or 'auto'")
+        return value
+
+    @field_validator("eps", "min_samples")
+    @classmethod
+    def _positive(cls, value: float | str) -> float | str:
+        if not isinstance(value, str) and value <= 0:
+            raise ValueError("give a number above 0, or 'auto'")
         return value
 
     @field_validator("features")
@@ -118,6 +129,16 @@ class Clustering(Section):
         if isinstance(value, tuple) and not 1 <= len(set(value)) == len(value) <= 8:
             raise ValueError(f"name 1 to 8 different features, not {len(value)}: {', '.join(value)}")
         return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.min_segments > self.max_segments:
+            raise ValueError(f"min_segments ({self.min_segments}) is above max_segments ({self.max_segments})")
+        if self.algorithm != "kmeans" and self.segments != "auto":
+            raise ValueError(
+                f"segments = {self.segments}: {self.algorithm} finds their number itself; leave it out, or set it to 'auto'"
+            )
+        return self
 
 
 class Adjustment(Section):
@@ -176,10 +197,6 @@ class Recipe(Section):
         """Hash of the sections that a day's rows are read and split by."""
         document = self.model_dump(mode="json", exclude={"features", "clustering", "adjustment"})
         return _hash(document)
-
-    def needs_new_model(self, other: "Recipe") -> list[str]:
-        """The sections, of those that a model is made by, in which the two recipes differ."""
-        return [name for name in ("features", "clustering") if getattr(self, name) != getattr(other, name)]
 
 
 class Config(Section):
@@ -338,7 +355,9 @@ def reference() -> str:
         "",
         "`[sources.orders]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone change results. A change of them",
         "is recorded in the history and counts from the day after the latest published one; earlier days that are read again",
-        "are read as before. `[features]`, `[clustering]` and the time zone cannot be changed once a day is published.",
+        "are read as before. With a change of `[features]` or `[clustering]` comes a new model; the segments keep their ids",
+        "where they live on. `segmentation reconcile --recipe current --from DAY` restates days that are published, and",
+        "`segmentation plan` shows before what that would change. The time zone can only be changed so, from the first day on.",
         "`[validation]` and `lookback_days` count at once: they decide whether and when rows are taken, not what they become.",
     ]
     sections: list[tuple[str, type[BaseModel]]] = [

@@ -3,23 +3,28 @@
 import math
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date, datetime
 from multiprocessing import get_context, parent_process
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock, Thread
 from typing import Any, Literal, Self, TypeVar
 
 from segmentation import stages
-from segmentation.config import Config
-from segmentation.dates import days_between, window
+from segmentation.config import Config, StoreSection
+from segmentation.dates import days_between
 from segmentation.errors import DataContractError
+from segmentation.monitor import plans, read_models
 from segmentation.sources import slices
 from segmentation.sources.listing import Looked, days_to_look_at, other_recipes
 from segmentation.sources.places import by_day
 from segmentation.sources.slices import FileIndex
 from segmentation.store.derivations import Derivations
+from segmentation.store.recipes import record_recipe
 from segmentation.store.store import open_store
 from segmentation.tables import USERS
 
@@ -106,8 +111,9 @@ def prepare(
         _, refused = stages.read_days(config, days, set(days), looked)
         # As a run of each day by itself: a day that is refused asks for no window.
         wanted = set(days) - set(refused)
+        derivations = Derivations(state, store.recipe)
         for day in sorted(wanted):
-            wanted.update(window(day, store.recipe_on(state, day).features.window_days))
+            wanted.update(derivations.window(day))
         fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
         if any(by_day(source) for source in config.sources.activity().values()):
             _look_at(pool, config, sorted(set(fresh) - set(days)), workers, looked, progress)
@@ -244,3 +250,45 @@ def quiet_for(config: Config, now: datetime) -> float:
     """Seconds from the last record of the log to `now`; infinite for an empty log."""
     at = open_store(config).state().at
     return (now - datetime.fromisoformat(at)).total_seconds() if at else math.inf
+
+
+def restate(config: Config, first: date, progress: Progress = no_progress) -> dict[str, Any]:
+    """Put the configuration as it is now in force from `first` on, and derive the published days from there again.
+
+    Returns what `publish` returned for each day that was derived, and warnings. Raises ConfigError for a time zone that cuts
+    the days otherwise unless `first` is the first day of the history, DataContractError for days whose rows, read anew,
+    break their contract; these keep what they had.
+    """
+    store = open_store(config)
+    days = [day for day in sorted(store.state().published) if day >= first]
+    record_recipe(config, store, first)
+    warnings: list[str] = []
+    if days:
+        _, warnings, failure = prepare(config, days, "forward", 1, progress)
+        if failure:
+            raise failure
+    return {"reconciled": reconcile(config, progress), "warnings": warnings}
+
+
+def plan(config: Config, first: date | None, progress: Progress = no_progress) -> dict[str, Any]:
+    """What `restate` from `first` on (without it: from the latest published day on) would change, on a copy of the store.
+
+    Returns the plan (`monitor.plans.plan`) and warnings. Raises what `restate` raises, and SegmentationError while no day is
+    published.
+    """
+    store = open_store(config)
+    first = first or read_models.latest(store.state())
+    # Beside the store, so that its files, which nobody ever writes to again, can be in both without being copied.
+    with TemporaryDirectory(prefix=".plan-", dir=config.store_path().parent) as folder:
+        copy = Path(folder) / "store"
+        shutil.copytree(config.store_path(), copy, copy_function=_linked)
+        trial = config.model_copy(update={"store": StoreSection(url=f"file:{copy}")})
+        done = restate(trial, first, progress)
+        return {**plans.plan(store, open_store(trial), first), "warnings": done["warnings"]}
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)

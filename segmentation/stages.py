@@ -4,24 +4,25 @@ Each takes the date and small references, keeps its results in the store, and ca
 is not made twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from segmentation.adjustment import policy
+from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
-from segmentation.config import Config, Recipe
+from segmentation.config import Config, Features, Recipe
 from segmentation.contracts import expectations
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
 from segmentation.contracts.sign_ups import with_sign_ups
-from segmentation.dates import window
 from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError, SegmentationError
-from segmentation.features.catalogue import check_names, model_features, values
+from segmentation.features.catalogue import available, check_names, model_features, values
 from segmentation.features.engine import EPOCH
 from segmentation.features.windows import window_sums
 from segmentation.sources import slices
@@ -34,10 +35,12 @@ from segmentation.store.snapshots import Folder
 from segmentation.store.state import AcceptedDay, Published, State
 from segmentation.store.store import Store, open_store
 from segmentation.tables import ACTIVITY, ORDERS, REVIEWS, USERS
+from segmentation.texts import LANGUAGES, Texts
 from segmentation.tracking import memberships as tracking
 from segmentation.tracking.aliases import aliases
-from segmentation.tracking.causes import HadTheyDoneNothing
+from segmentation.tracking.causes import Causes
 from segmentation.tracking.first_seen import seen_before
+from segmentation.tracking.identity import segment_events
 from segmentation.tracking.migrations import migrations
 from segmentation.tracking.segments import segments
 
@@ -53,8 +56,7 @@ def extract(config: Config, day: date) -> dict[str, Any]:
     check_day(config, day)
     store = open_store(config)
     state = recorded(config, store)
-    recipe = store.recipe_on(state, day)
-    wanted = days_to_read(config, state, window(day, recipe.features.window_days), day)
+    wanted = days_to_read(config, state, Derivations(state, store.recipe).window(day), day)
     read, refused = read_days(config, wanted, by_date={day})
     if day in refused:
         raise refused[day]
@@ -136,7 +138,8 @@ def read_days(
     refused: dict[date, SegmentationError] = {}
     half: dict[date, str] = {}  # what is not complete
     start = config.project.start or min(state.published, default=date.max)
-    for day in days:
+    # The latest first: a new file must fit the latest recipe, and not be known already as an older one reads it.
+    for day in sorted(days, reverse=True):
         accepted = state.accepted.get(day)
         recipe = str(state.recipe_on(day))
         if day in by_date and (waiting := listing.unmarked(day)):
@@ -168,9 +171,9 @@ def read_days(
         for day, waiting in sorted(half.items())
         if day in state.accepted and state.accepted[day].has_users
     ]
-    for day in sorted(by_date):
-        others = window(day, store.recipe_on(state, day).features.window_days)
-        lacking = [other for other in others if other in half and other not in state.accepted]
+    derivations = Derivations(state, store.recipe)
+    for day in sorted(by_date) if half else ():
+        lacking = [other for other in derivations.window(day) if other in half and other not in state.accepted]
         if day in half:
             refused[day] = NotYetError(f"{day} is not complete yet: {half[day]}")
         elif lacking:
@@ -281,7 +284,8 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     if manifest := folder.manifest():
         return {"derivation": asked.hash, "users": manifest["summary"]["users"]}
     recipe = store.recipe(asked.recipe)
-    accepted = {other: state.accepted[other] for other in window(day, recipe.features.window_days)}
+    days = derivations.window(day)
+    accepted = {other: state.accepted[other] for other in days}
     cells: dict[str, dict[str, str]] = {}
     columns: set[str] = set()
     for other, value in accepted.items():
@@ -295,12 +299,13 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     inputs: dict[str, Any] = {
         "derivation": asked.document,
         "parent_folder": parent.folder if parent else None,
+        "window_days": len(days),
         "cells": cells,
         "columns": sorted(columns),
         "users": dimension.accepted if dimension else None,
         "quality": {name: table.quality for name, table in state.accepted[day].tables.items()},
     }
-    sums = _sums(store, inputs, day, day, recipe)
+    sums = _sums(store, inputs, day, day, recipe.features)
     features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
     if "orders.amount" in columns:
         features = features.append_column("revenue", money(sums["amount"].fill_null(0).to_numpy()))
@@ -328,13 +333,13 @@ def _check_currency(day: date, window: Mapping[date, AcceptedDay]) -> None:
         )
 
 
-def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, recipe: Recipe) -> pa.Table:
+def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
     """The window sums of the population: everyone with a row in the window whom the table of users does not exclude."""
     paths = {
         name: [(date.fromisoformat(day), store.objects.path(key)) for day, key in sorted(days.items())]
         for name, days in inputs["cells"].items()
     }
-    sums = window_sums(paths, as_of, known_until, recipe.features)
+    sums = window_sums(paths, as_of, known_until, settings)
     return sums.filter(pc.invert(pc.is_in(sums["user_id"], value_set=_excluded(store, inputs))))
 
 
@@ -346,9 +351,9 @@ def _excluded(store: Store, inputs: Mapping[str, Any]) -> pa.Array:
     return users.filter(pc.fill_null(users["excluded"], False))["user_id"].combine_chunks()
 
 
-def _features(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, recipe: Recipe) -> pa.Table:
-    sums = _sums(store, inputs, as_of, known_until, recipe)
-    return values(sums, as_of, recipe.features, frozenset(inputs["columns"]))
+def _features(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
+    sums = _sums(store, inputs, as_of, known_until, settings)
+    return values(sums, as_of, settings, frozenset(inputs["columns"]))
 
 
 def _parent(store: Store, folder: str, day: date) -> tracking.Parent:
@@ -356,7 +361,7 @@ def _parent(store: Store, folder: str, day: date) -> tracking.Parent:
 
 
 def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
-    """Decide which model scores the day: the first one is fitted, later days take their parent's.
+    """Decide which model scores the day: the first one is founded, later days keep, update or replace their parent's.
 
     Raises DataContractError when a feature that the model needs is not there any more.
     """
@@ -367,31 +372,57 @@ def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
     inputs = folder.json("inputs")
     recipe = store.recipe(inputs["derivation"]["recipe"])
     features = folder.table("features")
-    model = _parent_model(store, inputs)
-    if model is None:
-        wanted = model_features(recipe.clustering, frozenset(inputs["columns"])) if features.num_rows else ()
-        fit, decision = policy.baseline(day, features, wanted, recipe.clustering)
-        model = Model.founded(fit, store.put_named("fits", fit.document()), day)
-    else:
-        lacking = [name for name in model.features if name not in features.column_names]
-        if lacking and features.num_rows:
-            raise DataContractError(
-                f"{day}: the segments are made by {', '.join(lacking)}, which cannot be computed from the columns that the "
-                f"window has ({', '.join(inputs['columns'])}); see `segmentation features` for what each needs"
-            )
-        parent_day = date.fromisoformat(inputs["derivation"]["parent"][0])
-        decision = policy.hold(day, parent_day, features.num_rows, model)
-    folder.put_json("model", model.document())
-    folder.put_json("decision", decision)
+    parent = _standing(store, inputs)
+    adopted = inputs["derivation"]["adopt"]
+    taken = Fit.from_document(store.named("fits", adopted)) if adopted else None
+    for fit in (parent.fit if parent else None, taken):
+        if fit and features.num_rows:
+            _check_columns(day, fit, inputs["columns"])
+    today = policy.Today(
+        day,
+        features,
+        recipe,
+        active_days=len(set().union(*inputs["cells"].values())),
+        wanted=lambda: model_features(recipe.clustering, frozenset(inputs["columns"])),
+        as_before=partial(_features, store, inputs, day, day),
+    )
+    decided = policy.decide(today, parent, taken)
+    for fit in decided.fits:
+        store.put_named("fits", fit.document())
+    store.put_named("references", decided.reference)
+    folder.put_json("model", decided.model.document())
+    folder.put_json("decision", decided.decision)
+    folder.put_table("drift", decided.drift)
+    folder.put_table("drift_bins", decided.drift_bins)
     return _decided(folder)
 
 
-def _parent_model(store: Store, inputs: Mapping[str, Any]) -> Model | None:
-    """The model to carry on; None where there is no parent, or it had nobody to found segments on."""
-    if inputs["parent_folder"] is None:
+def _check_columns(day: date, fit: Fit, columns: Sequence[str]) -> None:
+    there = {feature.name for feature in available(columns)}
+    lacking = [name for name in fit.transform.features if name not in there]
+    if lacking:
+        raise DataContractError(
+            f"{day}: the segments are made by {', '.join(lacking)}, which cannot be computed from the columns that the "
+            f"window has ({', '.join(columns)}); see `segmentation features` for what each needs"
+        )
+
+
+def _standing(store: Store, inputs: Mapping[str, Any]) -> policy.Standing | None:
+    """What the parent's snapshot carries on; None where there is no parent, or it had nobody to found segments on."""
+    folder = inputs["parent_folder"]
+    if folder is None:
         return None
-    model = Model.from_document(store.json(f"{inputs['parent_folder']}/model.json"))
-    return model if model.segments else None
+    model = Model.from_document(store.json(f"{folder}/model.json"))
+    if not model.segments:
+        return None
+    return policy.Standing(
+        date.fromisoformat(inputs["derivation"]["parent"][0]),
+        model,
+        Fit.from_document(store.named("fits", model.fit)),
+        store.named("references", model.reference),
+        store.json(f"{folder}/decision.json"),
+        store.objects.table(f"{folder}/drift_bins.parquet"),
+    )
 
 
 def _decided(folder: Folder) -> dict[str, Any]:
@@ -408,21 +439,29 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
     recipe = store.recipe(inputs["derivation"]["recipe"])
     features = folder.table("features")
     model = Model.from_document(folder.json("model"))
+    decision = folder.json("decision")
     fit = Fit.from_document(store.named("fits", model.fit))
     users = features["user_id"].combine_chunks()
-    today = tracking.Assignment.of(model.ids, fit.distances(features))
+    today = tracking.Assignment.of(model.states(fit), fit.distances(features))
     parent = None
     if inputs["parent_folder"] is None:
         members = tracking.baseline(day, users, today)
     else:
         parent = _parent(store, inputs["parent_folder"], date.fromisoformat(inputs["derivation"]["parent"][0]))
-        idle = partial(_features, store, inputs, day, parent.day, recipe)
-        causes = HadTheyDoneNothing(users, idle, fit, model.ids)
+        before = _standing(store, inputs)
+        causes = _causes(store, inputs, day, features, before, model) if before else _nobody_crossed
         known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
-        before = store.json(f"{inputs['parent_folder']}/inputs.json")
-        redefined = tracking.Redefined.of(_excluded(store, inputs), _excluded(store, before))
-        members = tracking.follow(day, users, today, parent, recipe.adjustment, known, causes, redefined)
-    events = {segment.segment_id: "born" if segment.born == day else "continued" for segment in model.segments}
+        members = tracking.follow(
+            day,
+            users,
+            today,
+            parent,
+            recipe.adjustment,
+            known,
+            causes,
+            _redefined(store, inputs, day, users, before, recipe),
+            at_once=decision["decision"] == policy.RESTRUCTURE,
+        )
     present = members.filter(pc.is_valid(members["segment_id"]))
     revenue = money_units(features["revenue"]) if "revenue" in features.column_names else None
     earned = None
@@ -430,10 +469,53 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
         earned = np.zeros(members.num_rows, dtype=np.int64)  # those who lapsed have no row left in the window
         earned[np.asarray(members["segment_id"].is_valid().to_numpy(zero_copy_only=False))] = revenue
     described = features.drop_columns([name for name in ("revenue", "seen_before") if name in features.column_names])
+    events = segment_events(model, decision["events"], day)
     folder.put_table("memberships", members)
     folder.put_table("segments", segments(model, events, present["segment_id"].to_pylist(), described, revenue))
     folder.put_table("migrations", migrations(members, parent.memberships if parent else None, earned))
     return {"users": present.num_rows, "moved": _moved(members)}
+
+
+def _causes(
+    store: Store, inputs: Mapping[str, Any], day: date, features: pa.Table, before: policy.Standing, model: Model
+) -> Causes:
+    """Why users cross borders today, by where the parent's model puts them."""
+    settings = before.model.made_by.features
+
+    def placed(found: pa.Table) -> tuple[pa.Array, tracking.Assignment]:
+        states = before.model.states(before.fit)
+        return found["user_id"].combine_chunks(), tracking.Assignment.of(states, before.fit.distances(found))
+
+    def now() -> tuple[pa.Array, tracking.Assignment]:
+        same = settings == model.made_by.features
+        return placed(features if same else _features(store, inputs, day, day, settings))
+
+    def idle() -> tuple[pa.Array, tracking.Assignment]:
+        return placed(_features(store, inputs, day, before.day, settings))
+
+    return Causes(features["user_id"].combine_chunks(), idle, None if before.model.fit == model.fit else now)
+
+
+def _nobody_crossed(crossed: npt.NDArray[np.bool_], *_: pa.Array) -> npt.NDArray[np.str_]:
+    """The causes where the parent's day had no segments to come from."""
+    return np.array([], dtype="<U9")
+
+
+def _redefined(
+    store: Store, inputs: Mapping[str, Any], day: date, users: pa.Array, before: policy.Standing | None, recipe: Recipe
+) -> tracking.Redefined:
+    """Who comes or goes only because the team counts or excludes him now, or because the window is another one."""
+    excluded = _excluded(store, inputs)
+    counted = _excluded(store, store.json(f"{inputs['parent_folder']}/inputs.json"))
+    if before and before.model.made_by.features.window_days != recipe.features.window_days:
+        others = _sums(store, inputs, day, day, before.model.made_by.features)["user_id"].combine_chunks()
+        excluded = pa.concat_arrays([excluded, _without(others, users)])
+        counted = pa.concat_arrays([counted, _without(users, others)])
+    return tracking.Redefined.of(excluded, counted)
+
+
+def _without(users: pa.Array, others: pa.Array) -> pa.Array:
+    return users.filter(pc.invert(pc.is_in(users, value_set=others)))
 
 
 def _moved(members: pa.Table) -> int:
@@ -481,3 +563,19 @@ def publish(config: Config, day: date, derivation: str) -> dict[str, Any]:
         replaced = aliases(before, folder.table("memberships"), model.ids)
     outcome, current = commits.publish(store, day, published, replaced)
     return {"date": day.isoformat(), "snapshot_id": current.snapshot_id, **current.summary, "outcome": outcome}
+
+
+def proposal(config: Config, day: date) -> dict[str, Any] | None:
+    """What a person is to be asked after a day was published: the proposed fit, and the question in every language (Markdown).
+
+    None unless the day is the latest published one and proposes a model itself.
+    """
+    store = open_store(config)
+    published = store.state().published
+    if day not in published or day != max(published):
+        return None
+    decision = store.json(f"{published[day].folder}/decision.json")
+    if decision["reason"] != "proposed":
+        return None
+    question = "\n\n".join(sentence(decision, Texts(lang)) for lang in LANGUAGES)
+    return {"fit": decision["state"]["proposals"][-1]["fit"], "question": question}

@@ -5,6 +5,7 @@ Users walk about in the space of the features, enter, lapse and return; where th
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.clustering.model import Fit, Model, Segment
+from segmentation.adjustment import drift, evaluation
+from segmentation.clustering.model import Fit, MadeBy, Model, Segment
 from segmentation.clustering.transform import Axis, Transform
 from segmentation.config import Adjustment, Config, load
 from segmentation.features.catalogue import CATALOGUE
@@ -25,6 +27,7 @@ from segmentation.store.snapshots import Folder
 from segmentation.store.state import AcceptedDay, AcceptedTable, Published
 from segmentation.store.store import Store, open_store
 from segmentation.tracking import memberships as tracking
+from segmentation.tracking.identity import segment_events
 from segmentation.tracking.migrations import migrations
 from segmentation.tracking.segments import segments
 
@@ -66,11 +69,12 @@ def synthetic_history(
             Segment(segment_id, days[0], (), tuple(map(float, centre)))
             for segment_id, centre in zip(segment_ids, fit.centres, strict=True)
         ),
+        MadeBy(config.features, config.clustering),
     )
     for day in days:
         accept(store, day, str(draw.integers(10**9)), rows=int(draw.integers(900, 1100)))
         walk.step()
-        _publish(store, day, model, fit, walk, draw)
+        _publish(store, config, day, model, fit, walk, draw)
     return config
 
 
@@ -146,7 +150,9 @@ class _Walk:
         return pa.table(table), np.rint(known["monetary"] * 10_000).astype(np.int64)
 
 
-def _publish(store: Store, day: date, model: Model, fit: Fit, walk: _Walk, draw: np.random.Generator) -> None:
+def _publish(
+    store: Store, config: Config, day: date, model: Model, fit: Fit, walk: _Walk, draw: np.random.Generator
+) -> None:
     state = store.state()
     asked = Derivations(state, store.recipe).asked(day)
     assert asked is not None
@@ -168,28 +174,57 @@ def _publish(store: Store, day: date, model: Model, fit: Fit, walk: _Walk, draw:
     inside = np.asarray(pc.is_valid(members["segment_id"]).to_numpy(zero_copy_only=False))
     earned = np.zeros(members.num_rows, dtype=np.int64)
     earned[inside] = units
-    events = dict.fromkeys(model.ids, "continued" if parent else "born")
+    happened = [] if parent else [{"event": "born", "from": [], "to": [name], "overlap": {}} for name in model.ids]
+    events = segment_events(model, happened, day)
     ids = [name for name in members["segment_id"].to_pylist() if name]
     decision = "hold" if parent else "baseline"
     evidence = {"users": len(users), "segments": len(model.ids), "model_born": model.segments[0].born.isoformat()}
     if asked.parent:
         evidence["parent"] = asked.parent.isoformat()
+    else:
+        evidence |= {"features": list(model.features), "segments_asked": "auto", "structure": "natural"}
     moved = int(pc.sum(pc.is_in(members["status"], pa.array(["moved", "reassigned"]))).as_py())
     folder.put_table("memberships", members)
     folder.put_table("segments", segments(model, events, ids, features, units if walk.amounts else None))
     folder.put_table("migrations", migrations(members, parent and parent.memberships, earned if walk.amounts else None))
     folder.put_table("features", features.append_column("revenue", money(units)) if walk.amounts else features)
+    points = fit.points(features)
+    reference = {
+        "drift": drift.Reference.of(points, fit.transform, day).document(),
+        "evaluation": evaluation.fitted(fit.distances(features), model.ids),
+    }
+    if parent is None:
+        measured, bins = drift.DRIFT.empty_table(), drift.HISTORY.empty_table()
+    else:
+        measured, bins = drift.measure(points, drift.Reference.from_document(reference["drift"]), None, day, ADJUSTMENT)
+    model = replace(model, reference=store.put_named("references", reference))
+    folder.put_table("drift", measured)
+    folder.put_table("drift_bins", bins)
     folder.put_json("model", model.document())
     folder.put_json(
         "decision",
-        {"date": day.isoformat(), "decision": decision, "evidence": evidence, "sentence": f"A made-up {decision}."},
+        {
+            "date": day.isoformat(),
+            "decision": decision,
+            "reason": "ordinary" if parent else "first_day",
+            "evidence": evidence,
+            "events": happened,
+            "state": {"challenged": 0, "evaluations": [], "proposals": []},
+            "sentence": f"A made-up {decision}.",
+        },
     )
     folder.put_json(
         "quality", {"date": day.isoformat(), "tables": {"orders": state.accepted[day].tables["orders"].quality}}
     )
     folder.put_json(
         "inputs",
-        {"derivation": asked.document, "parent_folder": before.folder if before else None, "cells": {}, "columns": []},
+        {
+            "derivation": asked.document,
+            "parent_folder": before.folder if before else None,
+            "window_days": config.features.window_days,
+            "cells": {},
+            "columns": [],
+        },
     )
     summary = {"users": len(users), "segments": len(model.ids), "decision": decision, "moved": moved}
     summary["share_moved"] = round(moved / len(users), 6)

@@ -1,50 +1,321 @@
-"""Which decision a day takes about its model, with its evidence in numbers and one sentence in words."""
+"""Which decision a day takes about its model, with its evidence.
 
-from datetime import date
+A day keeps its parent's model (`hold`) unless it is the first (`baseline`), the configuration or a person asks for another
+model, or an evaluation day finds that the data has left it: then it is moved along (`update`), or replaced by one of another
+structure (`restructure`). A replacement that would move many users is only proposed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from segmentation.clustering.model import Fit, Model
-from segmentation.config import Clustering
+from segmentation.adjustment import drift, evaluation
+from segmentation.adjustment.challenge import Compared, Fitted, compare, fitted, moved_along, settled
+from segmentation.adjustment.wording import sentence
+from segmentation.clustering.model import Fit, MadeBy, Model
+from segmentation.config import Features, Recipe
+from segmentation.store.content import hash_json
+
+BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
+KEPT_EVALUATIONS = 3
+Document = dict[str, Any]
 
 
-def baseline(
-    day: date, features: pa.Table, model_features: tuple[str, ...], clustering: Clustering
-) -> tuple[Fit, dict[str, Any]]:
-    """The first day of a history: fit a model. Returns the fit and the decision."""
-    fit = Fit.of(features, model_features, clustering)
-    nearest = np.argmin(fit.distances(features), axis=1) if features.num_rows else np.array([], dtype=np.int64)
-    counts = np.bincount(nearest, minlength=len(fit.centres))
-    evidence = {
-        "users": features.num_rows,
-        "fitted_on": min(features.num_rows, clustering.sample_users),
-        "segments_asked": clustering.segments,
-        "segments": len(fit.centres),
-        "users_per_centre": [int(count) for count in counts],
+@dataclass(frozen=True)
+class Standing:
+    """What a snapshot carries on to the next: its model with its fit and what it was founded on (`reference`), its decision,
+    and the bins of the days before."""
+
+    day: date
+    model: Model
+    fit: Fit
+    reference: Document
+    decision: Document
+    drift_bins: pa.Table
+
+
+@dataclass(frozen=True)
+class Decided:
+    """fits: what is to be kept under its content: the model's, and the proposed one; reference: likewise."""
+
+    model: Model
+    decision: Document
+    drift: pa.Table
+    drift_bins: pa.Table
+    fits: tuple[Fit, ...]
+    reference: Document
+
+
+@dataclass(frozen=True)
+class Today:
+    """What a day decides by.
+
+    features: today's users by today's recipe, sorted by user_id, with `revenue` where there are amounts. wanted: the names of
+    the features that a new model is to be made of. active_days: how many days of the window have rows. as_before: today's
+    users by other [features] settings.
+    """
+
+    day: date
+    features: pa.Table
+    recipe: Recipe
+    active_days: int
+    wanted: Callable[[], tuple[str, ...]]
+    as_before: Callable[[Features], pa.Table]
+
+    @property
+    def made_by(self) -> MadeBy:
+        return MadeBy(self.recipe.features, self.recipe.clustering)
+
+    def lacks(self) -> dict[str, list[int]]:
+        """Of what there is too little to tell segments apart, as [there, needed]; empty if of nothing."""
+        settings = self.recipe.clustering
+        found = {"users": [self.features.num_rows, settings.min_users], "days": [self.active_days, settings.min_days]}
+        return {name: pair for name, pair in found.items() if pair[0] < pair[1]}
+
+    def fitted(self, keep: int | None) -> Fitted:
+        """A model's fit from today's users; one segment where there is too little data to choose a number."""
+        auto = self.recipe.clustering.segments == "auto"
+        names = self.wanted() if self.features.num_rows else ()
+        return fitted(self.features, names, self.recipe.clustering, keep, one=auto and bool(self.lacks()))
+
+
+def decide(today: Today, parent: Standing | None, adopted: Fit | None = None) -> Decided:
+    """The day's model, and why. adopted: a fit that takes force today."""
+    if parent is None:
+        return _baseline(today, adopted)
+    by = parent.model.made_by
+    before = today.features if by.features == today.recipe.features else today.as_before(by.features)
+    points = parent.fit.points(before)
+    reference = drift.Reference.from_document(parent.reference["drift"])
+    measured, bins = drift.measure(points, reference, parent.drift_bins, today.day, today.recipe.adjustment)
+    at = _Day(today, parent, before, points, measured, bins)
+    if not today.features.num_rows or not before.num_rows:
+        return at.hold("nobody")
+    if adopted is not None and hash_json(adopted.document()) != parent.model.fit:
+        return at.restructure(at.compared(adopted), "adopted")
+    if by != today.made_by:
+        new = today.fitted(keep=None)
+        return at.restructure(at.compared(new.fit), "recipe", new.evidence)
+    if not evaluation.evaluation_day(today.day, parent.day, today.recipe.adjustment.evaluate_every_days):
+        return at.hold("ordinary")
+    return at.evaluate()
+
+
+def _baseline(today: Today, adopted: Fit | None) -> Decided:
+    new = Fitted(adopted, {}) if adopted else today.fitted(keep=None)
+    model = Model.founded(new.fit, hash_json(new.fit.document()), today.day, today.made_by)
+    reference = _reference(new.fit, model, today)
+    lacks = today.lacks() if today.recipe.clustering.segments == "auto" else {}
+    document = {
+        "date": today.day.isoformat(),
+        "decision": BASELINE,
+        "reason": "lacking" if lacks else "first_day" if today.features.num_rows else "nobody",
+        "evidence": {
+            "users": today.features.num_rows,
+            "features": list(model.features),
+            "segments": len(model.segments),
+            "segments_asked": today.recipe.clustering.segments,
+            **({"lacks": lacks} if lacks else {}),
+            **new.evidence,
+        },
+        "events": [{"event": "born", "from": [], "to": [name], "overlap": {}} for name in model.ids],
+        "state": {"challenged": _challenged(today), "evaluations": [], "proposals": []},
     }
-    names = ", ".join(name.replace("_", " ") for name in model_features)
-    sentence = f"First day of the history: {len(fit.centres)} segments were founded on {features.num_rows:,} users, by {names}."
-    if not features.num_rows:
-        sentence = "No user had a row in the window: there is nobody yet to found segments on."
-    elif len(fit.centres) != clustering.segments:
-        sentence += f" {clustering.segments} were asked for, but there are no more users who differ."
-    return fit, {"date": day.isoformat(), "decision": "baseline", "evidence": evidence, "sentence": sentence}
-
-
-def hold(day: date, parent: date, users: int, model: Model) -> dict[str, Any]:
-    """Any other day: the parent's model scores the users again."""
-    born = min(segment.born for segment in model.segments)
-    evidence = {
-        "users": users,
-        "parent": parent.isoformat(),
-        "model_born": born.isoformat(),
-        "segments": len(model.segments),
-    }
-    gap = (day - parent).days
-    after = "the day before" if gap == 1 else f"{parent} ({gap} days before)"
-    sentence = (
-        f"The model of {after} was kept: {users:,} users were scored with the {len(model.segments)} segments of {born}."
+    return Decided(
+        replace(model, reference=hash_json(reference)),
+        {**document, "sentence": sentence(document)},
+        drift.DRIFT.empty_table(),
+        drift.HISTORY.empty_table(),
+        (new.fit,),
+        reference,
     )
-    return {"date": day.isoformat(), "decision": "hold", "evidence": evidence, "sentence": sentence}
+
+
+def _challenged(today: Today) -> int:
+    return evaluation.block(today.day, today.recipe.adjustment.challenge_every_days)
+
+
+def _reference(fit: Fit, model: Model, today: Today) -> Document:
+    """What a model is held against from the day on which it takes force."""
+    return {
+        "drift": drift.Reference.of(fit.points(today.features), fit.transform, today.day).document(),
+        "evaluation": evaluation.fitted(fit.distances(today.features), model.ids),
+    }
+
+
+@dataclass(frozen=True)
+class _Day:
+    """A day that has a parent. before: today's users as the parent's model reads them; points: where it puts them."""
+
+    today: Today
+    parent: Standing
+    before: pa.Table
+    points: Any
+    measured: pa.Table
+    bins: pa.Table
+
+    def compared(self, fit: Fit) -> Compared:
+        return compare(self.parent.model, self.parent.fit, self.before, fit, self.today.features, self.today.day)
+
+    # --- the outcomes
+
+    def hold(
+        self,
+        reason: str,
+        evidence: Document | None = None,
+        state: Document | None = None,
+        proposed: Fit | None = None,
+    ) -> Decided:
+        parent = self.parent
+        return self._decided(
+            HOLD,
+            reason,
+            {"parent": parent.day.isoformat(), **(evidence or {})},
+            parent.model,
+            (parent.fit, *([proposed] if proposed else [])),
+            parent.reference,
+            self.bins,
+            [],
+            state or {},
+        )
+
+    def update(self, fit: Fit, evidence: Document) -> Decided:
+        """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed."""
+        model = replace(self.parent.model, fit=hash_json(fit.document()))
+        before = drift.Reference.from_document(self.parent.reference["drift"])
+        reference = {
+            **_reference(fit, model, self.today),
+            "drift": before.renewed(self.points, self.today.day).document(),
+        }
+        return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
+
+    def restructure(self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None) -> Decided:
+        model = replace(compared.model, made_by=self.today.made_by)
+        reference = _reference(compared.fit, model, self.today)
+        return self._decided(
+            RESTRUCTURE,
+            reason,
+            {**(evidence or {}), **compared.evidence},
+            model,
+            (compared.fit,),
+            reference,
+            drift.HISTORY.empty_table(),
+            compared.events,
+            {"challenged": _challenged(self.today), "evaluations": []},
+        )
+
+    def _decided(
+        self,
+        decision: str,
+        reason: str,
+        evidence: Mapping[str, Any],
+        model: Model,
+        fits: tuple[Fit, ...],
+        reference: Document,
+        bins: pa.Table,
+        events: list[Document],
+        state: Mapping[str, Any],
+    ) -> Decided:
+        today = self.today
+        again = timedelta(days=today.recipe.adjustment.ask_again_days)
+        carried = {**self.parent.decision["state"], **state}
+        carried["proposals"] = [
+            proposal for proposal in carried["proposals"] if date.fromisoformat(proposal["date"]) + again > today.day
+        ]
+        document: Document = {
+            "date": today.day.isoformat(),
+            "decision": decision,
+            "reason": reason,
+            "evidence": {
+                "users": today.features.num_rows,
+                "segments": len(model.segments),
+                "model_born": max(segment.born for segment in model.segments).isoformat(),
+                **evidence,
+            },
+            "events": events,
+            "state": carried,
+        }
+        return Decided(
+            replace(model, reference=hash_json(reference)),
+            {**document, "sentence": sentence(document)},
+            self.measured,
+            bins,
+            fits,
+            reference,
+        )
+
+    # --- the evaluation
+
+    def evaluate(self) -> Decided:
+        today, parent = self.today, self.parent
+        settings = today.recipe.adjustment
+        distances = parent.fit.distances(self.before)
+        founded = parent.reference["evaluation"]
+        figures = evaluation.evaluate(today.day, distances, parent.model.ids, founded, self.measured)
+        evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]
+        due = evaluation.due(evaluations, settings)
+        alarms = {one["reason"] for one in due}
+        evidence: Document = {"evaluation": figures, "alarms": due}
+        lacking = today.lacks()
+        if lacking:
+            return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
+        lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
+        scheduled = _challenged(today) != parent.decision["state"]["challenged"]
+        moved = None
+        if "drift" in alarms and parent.fit.algorithm == "kmeans":
+            moved = self._moved_along()
+            evidence["centre_shift"] = moved.evidence["centre_shift"]
+        too_far = moved is not None and (moved.differs or moved.evidence["centre_shift"] > settings.max_centre_shift)
+        if lone or scheduled or too_far or {"far", "halved"} & alarms or ("drift" in alarms and moved is None):
+            reason = next(
+                (name for name in ("far", "halved") if name in alarms),
+                "lone" if lone else "moved" if too_far or "drift" in alarms else "scheduled",
+            )
+            keep = None if lone or {"far", "halved"} & alarms else len(parent.model.segments)
+            decided = self._challenge(reason, keep, evidence, evaluations)
+            if decided is not None:
+                return decided
+        if moved is not None and not too_far:
+            return self.update(moved.fit, {**evidence, **moved.evidence})
+        return self.hold(
+            "challenged" if "challenge" in evidence else "evaluated",
+            evidence,
+            {"evaluations": evaluations, **({"challenged": _challenged(today)} if scheduled else {})},
+        )
+
+    def _moved_along(self) -> Compared:
+        parent = self.parent
+        return self.compared(moved_along(parent.fit, self.points, self.today.recipe.adjustment.smoothing))
+
+    def _challenge(
+        self, reason: str, keep: int | None, evidence: Document, evaluations: list[Document]
+    ) -> Decided | None:
+        """Fit anew, and take or propose the new model if its structure is another one; None, with evidence, if it is not."""
+        today, parent = self.today, self.parent
+        settings = today.recipe.adjustment
+        new = today.fitted(keep)
+        compared = self.compared(settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering))
+        evidence["challenge"] = {"reason": reason, **new.evidence, **compared.evidence}
+        shift = compared.evidence["centre_shift"]
+        if not compared.differs and (shift is None or shift <= settings.max_centre_shift):
+            return None
+        if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
+            return self.restructure(compared, reason, evidence)
+        changes = sorted([event["event"], event["from"]] for event in compared.events if event["event"] != "survived")
+        key = hash_json([len(compared.model.segments), changes])
+        waiting = parent.decision["state"]["proposals"]
+        if any(proposal["key"] == key for proposal in waiting):
+            return None
+        proposal = {
+            "key": key,
+            "date": today.day.isoformat(),
+            "fit": hash_json(compared.fit.document()),
+            "segments": len(compared.model.segments),
+            "impact": compared.evidence["impact"],
+            "events": compared.events,
+        }
+        state = {"evaluations": evaluations, "challenged": _challenged(today), "proposals": [*waiting, proposal]}
+        return self.hold("proposed", evidence, state, compared.fit)

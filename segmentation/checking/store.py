@@ -7,7 +7,7 @@ from datetime import date
 from segmentation.checking.report import FAULT, OK, WARNING, Line, fault_lines
 from segmentation.config import Config, Recipe
 from segmentation.errors import ConfigError, SegmentationError, StoreError
-from segmentation.store.recipes import check_owner, refuse_new_model
+from segmentation.store.recipes import check_owner, refuse_other_midnights
 from segmentation.store.store import open_store
 
 LITTLE_SPACE = 100 << 20
@@ -53,7 +53,7 @@ def _history(config: Config, recipe: Recipe) -> Iterator[Line]:
     if in_force:
         before = store.recipe(in_force)
         if last:
-            refuse_new_model(recipe, before)
+            refuse_other_midnights(recipe, before)
         if state.accepted and not set(before.columns) & set(recipe.columns):
             raise ConfigError(
                 f"[store] url = {config.store.url!r}: its history is made of {', '.join(before.columns)}, the configuration "

@@ -4,11 +4,18 @@ from datetime import date
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segmentation.cli.app import CHECK, READ, Day, Json, app, day_option, open_config, open_history, show
+
+if TYPE_CHECKING:
+    from segmentation.store.store import Store
+
+
+From = Annotated[date | None, day_option("--from", "The earlier day; without it a week before the later one.")]
+To = Annotated[date | None, day_option("--to", "The later day; without it the latest published one.")]
 
 
 class Language(StrEnum):
@@ -48,41 +55,64 @@ def report(
 
 
 @app.command(rich_help_panel=READ)
-def segments(context: typer.Context, day: Day = None, as_json: Json = False) -> None:
+def segments(
+    context: typer.Context,
+    day: Day = None,
+    lives: Annotated[
+        bool, typer.Option("--history", help="The life of every segment up to the day, also of those that are no more.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """The segments of a day: users, share, revenue, what their users are like on average, and the features they are made of."""
     from segmentation.cli import tables
     from segmentation.monitor import read_models
 
     store = open_history(context)
     day = day or read_models.latest(store.state())
+    if lives:
+        show(read_models.lives(store, day), as_json, tables.lives)
+        return
     rows, features = read_models.segments(store, day), read_models.model_features(store, day)
     show(rows, as_json, partial(tables.segments, features=features))
 
 
 @app.command(rich_help_panel=READ)
-def migrations(
-    context: typer.Context,
-    first: Annotated[
-        date | None, day_option("--from", "The earlier day; without it a week before the later one.")
-    ] = None,
-    last: Annotated[date | None, day_option("--to", "The later day; without it the latest published one.")] = None,
-    as_json: Json = False,
-) -> None:
+def migrations(context: typer.Context, first: From = None, last: To = None, as_json: Json = False) -> None:
     """Who went from which segment to which between two days, and why.
 
     behaviour: what the users did since; ageing: only that time went by; model: the segments themselves were redrawn.
     """
     from segmentation.cli import tables
-    from segmentation.errors import SegmentationError
     from segmentation.monitor import read_models
 
     store = open_history(context)
+    show(read_models.migrations(store, *_span(store, first, last)), as_json, tables.migrations)
+
+
+@app.command(rich_help_panel=READ)
+def mobility(context: typer.Context, first: From = None, last: To = None, as_json: Json = False) -> None:
+    """How mobile users were between two days: who stays, who goes where, up or down in value, and the revenue that goes along.
+
+    Each figure stands with the bounds that it has when the users are drawn again (95 %).
+    """
+    from segmentation.cli import tables
+    from segmentation.monitor import read_models
+
+    store = open_history(context)
+    show(read_models.mobility(store, *_span(store, first, last)), as_json, tables.mobility)
+
+
+def _span(store: "Store", first: date | None, last: date | None) -> tuple[date, date]:
+    """Both days of a span: without the later one the latest published day, without the earlier one a week before."""
+    from segmentation.errors import SegmentationError
+    from segmentation.monitor import read_models
+
     last = last or read_models.latest(store.state())
     read_models.published_on(store.state(), last)
     first = first or read_models.week_before(store.state(), last)
     if first is None:
         raise SegmentationError(f"{last} is the first day of the history: there is nothing to compare it with yet")
-    show(read_models.migrations(store, first, last), as_json, tables.migrations)
+    return first, last
 
 
 @app.command(rich_help_panel=READ)

@@ -1,4 +1,4 @@
-"""The commands that add to the history: run, backfill, reconcile."""
+"""The commands that add to the history: run, backfill, reconcile, plan, adopt."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segmentation.cli.app import BUILD, Json, app, day_option, open_config, show
+from segmentation.cli.app import BUILD, Json, app, day_option, open_config, open_history, show
 from segmentation.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -72,19 +72,94 @@ def backfill(
         show({**result, "stale": [other.isoformat() for other in history.stale(config)]}, as_json, tables.backfilled)
 
 
+class RecipeName(StrEnum):
+    current = "current"
+
+
 @app.command(rich_help_panel=BUILD)
 @interruptible()
-def reconcile(context: typer.Context, as_json: Json = False) -> None:
-    """Derive again, in date order, the days that became stale: a gap was filled, rows changed or came late."""
+def reconcile(
+    context: typer.Context,
+    recipe: Annotated[
+        RecipeName | None,
+        typer.Option(
+            help="current: put the configuration as it is now in force from --from on, for days that are published."
+        ),
+    ] = None,
+    first: Annotated[date | None, day_option("--from", "With --recipe: the first day to restate, YYYY-MM-DD.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Derive again, in date order, the days that became stale: a gap was filled, rows changed or came late.
+
+    A changed configuration counts from the day after the latest published one; with --recipe current --from DAY it restates
+    the days from there on, which `segmentation plan` shows before.
+    """
+    from rich.console import Console
+
+    from segmentation import history
+    from segmentation.cli import tables
+    from segmentation.errors import ConfigError
+
+    if (recipe is None) != (first is None):
+        raise ConfigError(
+            "--recipe current and --from DAY go together: from which day on is the history to be restated?"
+        )
+    config = open_config(context)
+    with progress_bars(Console(stderr=True)) as progress:
+        if first:
+            done = history.restate(config, first, progress)
+            tell(done["warnings"])
+        else:
+            done = {"reconciled": history.reconcile(config, progress)}
+    show({"reconciled": done["reconciled"]}, as_json, tables.reconciled)
+
+
+@app.command(rich_help_panel=BUILD)
+@interruptible()
+def plan(
+    context: typer.Context,
+    first: Annotated[
+        date | None, day_option("--from", "The first day to restate; without it the latest published one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What the configuration as it is now would change: segments, users, decisions. Nothing is published.
+
+    The published days from --from on are derived again on a copy of the store, as `reconcile --recipe current --from DAY`
+    would do it.
+    """
     from rich.console import Console
 
     from segmentation import history
     from segmentation.cli import tables
 
-    config = open_config(context)
+    open_history(context)
     with progress_bars(Console(stderr=True)) as progress:
-        done = history.reconcile(config, progress)
-    show({"reconciled": done}, as_json, tables.reconciled)
+        planned = history.plan(open_config(context), first, progress)
+    tell(planned.pop("warnings"))
+    show(planned, as_json, tables.planned)
+
+
+@app.command(rich_help_panel=BUILD)
+def adopt(
+    context: typer.Context,
+    fit: Annotated[str, typer.Argument(help="The proposed fit, as `segmentation decisions` names it.")],
+    first: Annotated[
+        date | None,
+        day_option("--from", "From which day on; without it, from the day after the latest published one."),
+    ] = None,
+    who: Annotated[str, typer.Option(help="Who has decided it, for the log.")] = "command line",
+    as_json: Json = False,
+) -> None:
+    """Take a model that was proposed: it is in force from the first published day that is not before --from."""
+    from segmentation import history
+    from segmentation.cli import tables
+    from segmentation.store.adoptions import adopt as record
+
+    adoption = record(open_history(context), fit, first, who)
+    stale = [day.isoformat() for day in history.stale(open_config(context))]
+    taken = {"fit": adoption.fit, "from_date": adoption.from_date.isoformat(), "who": adoption.who, "stale": stale}
+    show(taken, as_json, tables.adopted)
 
 
 def tell(messages: list[str]) -> None:

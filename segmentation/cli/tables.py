@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from segmentation.monitor.read_models import MEAN, Record, is_move
-from segmentation.monitor.texts import observed
 from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.texts import observed
 from segmentation.tracking.migrations import CAUSES
 
 NOTHING = "–"
@@ -204,10 +204,75 @@ def history(console: Console, rows: list[Record]) -> None:
 
 
 def decisions(console: Console, rows: list[Record]) -> None:
+    """A year in one screen: days that only kept their segments are one line until the next day that did more."""
     table = _table(("Date", "left"), ("Decision", "left"), ("Why", "left"))
+    kept: list[Record] = []
     for row in rows:
-        table.add_row(row["date"], row["decision"], escape(row["sentence"]))
+        if row["decision"] == "hold" and row["reason"] != "proposed":
+            kept.append(row)
+            continue
+        _kept(table, kept)
+        kept = []
+        why = escape(row["sentence"])
+        if row["reason"] == "proposed":
+            why += f"\n[dim]To take it: segmentation adopt {row['state']['proposals'][-1]['fit'][:12]}[/]"
+        table.add_row(row["date"], f"[bold]{'proposal' if row['reason'] == 'proposed' else row['decision']}[/]", why)
+    _kept(table, kept)
     console.print(table)
+
+
+def _kept(table: Table, rows: list[Record]) -> None:
+    if not rows:
+        return
+    if len(rows) == 1:
+        table.add_row(rows[0]["date"], "hold", escape(rows[0]["sentence"]))
+        return
+    evaluations = [row for row in rows if "evaluation" in row["evidence"]]
+    challenges = sum("challenge" in row["evidence"] for row in evaluations)
+    drifted = sorted({name for row in evaluations for name in row["evidence"]["evaluation"]["drift"]})
+    told = f"{_count(len(rows), 'day')}: the segments were kept"
+    if evaluations:
+        told += f"; held against the data {_count(len(evaluations), 'time')}"
+    if challenges:
+        told += f", challenged by another model {_count(challenges, 'time')}"
+    if drifted:
+        told += f"; drifted: {', '.join(drifted)}"
+    table.add_row(f"{rows[0]['date']} … {rows[-1]['date']}", "hold", escape(told) + ".")
+
+
+def planned(console: Console, record: Record) -> None:
+    """What would change: the days, then the segments of the latest day, then who would be where."""
+    table = _table(("Date", "left"), ("Now", "left"), ("Then", "left"), ("Segments", "right"), ("Moved", "right"))
+    for day in record["days"]:
+        now, then = day["now"], day["then"]
+        if now != then:
+            table.add_row(
+                day["date"],
+                now["decision"],
+                then["decision"],
+                f"{now['segments']} → {then['segments']}",
+                f"{now['moved']:,} → {then['moved']:,}",
+            )
+    changed = table.row_count
+    if changed:
+        console.print(table)
+        console.print(_matrix(record["cells"]))
+    total = record["users"]
+    told = (
+        f"{record['elsewhere']:,} of {total:,} users ({_share(record['elsewhere'] / max(total, 1))}) would be elsewhere"
+    )
+    console.print(f"From {record['from']} on {_count(changed, 'day')} of {len(record['days']):,} would change; {told}.")
+    for day in [day for day in record["days"] if day["now"]["sentence"] != day["then"]["sentence"]][:1]:
+        console.print(f"{day['date']}: {escape(day['then']['sentence'])}")
+    console.print(
+        f"[dim]Nothing was published. To do it: segmentation reconcile --recipe current --from {record['from']}[/]"
+    )
+
+
+def adopted(console: Console, record: Record) -> None:
+    console.print(f"Fit {record['fit'][:12]} is in force from the first published day from {record['from_date']} on.")
+    if record["stale"]:
+        console.print(f"{_count(len(record['stale']), 'day')} stale now: run `segmentation reconcile`.")
 
 
 def quality(console: Console, record: Record) -> None:
@@ -354,3 +419,132 @@ def _stale(console: Console, days: list[str]) -> None:
     if days:
         span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
         console.print(f"{_count(len(days), 'stale day')} ({span}); settle with `segmentation reconcile`.")
+
+
+def lives(console: Console, rows: list[Record]) -> None:
+    """The segments in the order of their birth, with a line for each thing that happened to them."""
+    table = _table(("Segment", "left"), ("Date", "left"), ("What happened", "left"), ("Users", "right"))
+    for life in rows:
+        began = {"split": "split off", "merged": "merged"}.get(life["began"], "born")
+        if life["parents"]:
+            began += f" from {' and '.join(life['parents'])}"
+        name = escape(life["name"])
+        table.add_row(
+            f"[bold]{name}[/]" if life["alive"] else name, life["born"], began, _whole(life["users_at_birth"])
+        )
+        end = "now" if life["alive"] else "last day" if life["end"] else "last day, in days that are stale"
+        lines = [(event["date"], _happened(life["segment_id"], event), "") for event in life["events"]]
+        lines.append((life["last_day"], f"[dim]{end}[/]", _whole(life["users"])))
+        for day, what, users in sorted(lines, key=lambda line: line[0]):
+            if what and (day, end) != (life["born"], "now"):
+                table.add_row("", day, what, users)
+    console.print(table)
+    alive = sum(life["alive"] for life in rows)
+    console.print(f"{_count(len(rows), 'segment')}, {alive:,} alive (bold).")
+
+
+def _happened(name: str, event: Record) -> str:
+    """What an event was to one of the segments that it names, in words; "" for its birth."""
+    origins, ends = event["from"], event["to"]
+    if name not in origins:  # it is new, or took something in
+        if event["event"] == "absorbed":
+            return f"took in {origins[0]}, now {event['share_of_to'][origins[0]][name]:.0%} of it"
+        return ""
+    went = event["overlap"].get(name, {})
+    shares = sorted(went.items(), key=lambda item: (-item[1], item[0]))
+    listed = ", ".join(f"{'itself' if end == name else end} ({share:.0%})" for end, share in shares)
+    match event["event"]:
+        case "survived":
+            return f"survived a new model ({went[name]:.0%})"
+        case "split":
+            return f"split into {listed}"
+        case "merged":
+            if name in ends:
+                return f"{' and '.join(other for other in origins if other != name)} merged into it"
+            others = " and ".join(other for other in origins if other not in (name, *ends))
+            return f"merged with {others} into {listed}" if others else f"merged into {listed}"
+        case "absorbed":
+            return f"absorbed by {listed}"
+        case _:
+            return f"died; its users went to {listed}" if listed else "died: it had no users any more"
+
+
+def mobility(console: Console, record: Record) -> None:
+    """The states by rank; the matrix, by rank too (rows: where users were, columns: where they are); statistics; flows."""
+    states = record["states"]
+    targets = [*(state["segment_id"] for state in states), LAPSED]
+    cells = {(cell["from_segment_id"], cell["to_segment_id"]): cell for cell in record["transitions"]}
+    table = _table(
+        *(("Rank", "right"), ("Segment", "left"), ("Revenue\n[dim]per user[/]", "right"), ("Users", "right")),
+        *(("Stay", "right"), ("95 %", "right"), ("Lapsed", "right"), ("95 %", "right")),
+        title=f"From {record['from']} to {record['to']}",
+    )
+    matrix = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title="Of 100 users of a row, in a column"
+    )
+    matrix.title_justify, matrix.title_style = "left", "bold"
+    for heading in ("", *map(_rank, states), LAPSED):
+        matrix.add_column(escape(heading), justify="right", no_wrap=True)
+    for state in states:
+        name = state["segment_id"]
+        stay, lapse = (cells.get((name, target)) for target in (name, LAPSED))
+        worth, users = _decimal(state["revenue_per_user"], 0), _whole(state["users"])
+        table.add_row(_rank(state), escape(name), worth, users, *_probability(stay), *_probability(lapse))
+        if state["users"]:
+            shares = (_percent(cells.get((name, target)), name == target) for target in targets)
+            matrix.add_row(escape(_rank(state)), *shares)
+    console.print(table)
+    console.print("[bold]Of 100 users in a row, how many ended in a column[/]")
+    console.print(matrix)
+    statistics = _table(
+        ("Mobility", "left"), ("", "right"), ("95 %", "right"), ("Of the users there on both days", "left")
+    )
+    for name, unit, meaning in STATISTICS:
+        if record[name]["value"] is not None:
+            statistics.add_row(name.replace("_", " ").capitalize(), *_estimate(record[name], unit), meaning)
+    console.print(statistics)
+    flows = _table(
+        ("Flow", "left"),
+        ("Users", "right"),
+        ("Revenue\n[dim]window before[/]", "right"),
+        ("Revenue\n[dim]window after[/]", "right"),
+        ("Change", "right"),
+    )
+    for flow in record["flows"]:
+        before, after = flow["revenue_before"], flow["revenue_after"]
+        change = NOTHING if before is None or after is None else f"{after - before:+,.0f}"
+        flows.add_row(flow["flow"].capitalize(), _whole(flow["users"]), _decimal(before, 0), _decimal(after, 0), change)
+    console.print(flows)
+    if record["by_model"]:
+        console.print(f"{_count(record['by_model'], 'user')} changed segment only because the model was redrawn.")
+
+
+STATISTICS = (  # name, format, what it says
+    ("stayer_ratio", ".1%", "share who are in the same segment"),
+    ("upgraded", ".1%", "share who went to a segment of more revenue per user"),
+    ("downgraded", ".1%", "share who went to one of less"),
+    ("bartholomew", ".3f", "ranks moved, up or down, in the mean"),
+    ("prais", ".3f", "0: nobody moves; 1: where a user ends does not depend on where he was"),
+)
+
+
+def _rank(state: Record) -> str:
+    """How the matrix calls a state: by its rank, if it has one."""
+    return str(state["rank"] or state["segment_id"])
+
+
+def _estimate(found: Record, unit: str) -> tuple[str, str]:
+    """A figure and its bounds; these are left out where the resamples cannot tell: at 0 or 1."""
+    bounds = f"{found['low']:{unit}}–{found['high']:{unit}}" if found["low"] < found["high"] else NOTHING
+    return f"{found['value']:{unit}}", bounds
+
+
+def _probability(cell: Record | None) -> tuple[str, str]:
+    return _estimate({**cell, "value": cell["probability"]}, ".0%") if cell else (NOTHING, NOTHING)
+
+
+def _percent(cell: Record | None, diagonal: bool) -> Text:
+    if cell is None:
+        return Text("·", style="dim")
+    share = cell["probability"]
+    return Text("<1" if share < 0.005 else f"{100 * share:.0f}", style="dim" if diagonal else "bold")

@@ -9,6 +9,7 @@ import numpy as np
 from segmentation.clustering.transform import Matrix
 
 RESTARTS = 10
+ITERATIONS = 300
 
 
 def sample_positions(user_ids: Sequence[str], size: int) -> list[int]:
@@ -22,8 +23,8 @@ def sample_positions(user_ids: Sequence[str], size: int) -> list[int]:
     return sorted(sorted(range(len(user_ids)), key=lambda position: (hashes[position], user_ids[position]))[:size])
 
 
-def fit(points: Matrix, segments: int, seed: int) -> Matrix:
-    """Centres of K-means (k-means++ starts, best of 10), rounded to 1e-6 and in ascending order: (segments, features).
+def fit(points: Matrix, segments: int, seed: int, restarts: int = RESTARTS) -> Matrix:
+    """Centres of K-means, the best of `restarts` k-means++ starts: (segments, features), rounded to 1e-6, in ascending order.
 
     Fewer centres come back when there are fewer distinct points. One thread: the sums of several threads differ in
     their last digits.
@@ -37,8 +38,25 @@ def fit(points: Matrix, segments: int, seed: int) -> Matrix:
         return distinct
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(n_clusters=segments, n_init=RESTARTS, random_state=seed).fit(points)
+        model = KMeans(n_clusters=segments, n_init=restarts, random_state=seed).fit(points)
     return np.asarray(np.unique(np.round(model.cluster_centers_, 6) + 0.0, axis=0))
+
+
+def continued(points: Matrix, centres: Matrix) -> Matrix:
+    """The optimum that Lloyd's iterations lead to from the given centres; row i continues centre i, rounded to 1e-6.
+
+    A centre to which nobody is nearest stays where it was.
+    """
+    centres = centres.copy()
+    for _ in range(ITERATIONS):
+        nearest = np.argmin(distances(points, centres), axis=1)
+        moved = centres.copy()
+        for segment in np.unique(nearest):
+            moved[segment] = np.round(points[nearest == segment].mean(axis=0), 6) + 0.0
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return centres
 
 
 def distances(points: Matrix, centres: Matrix) -> Matrix:

@@ -7,54 +7,81 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from segmentation.clustering import kmeans
+from segmentation.clustering import density, kmeans
 from segmentation.clustering.transform import Matrix, Transform
-from segmentation.config import Clustering
+from segmentation.config import Clustering, Features
 from segmentation.store.content import hash_json
+from segmentation.store.snapshots import NOISE
 
 ID_CHARACTERS = 8
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A frozen transform and the centres in its space, (segments, features), in canonical order."""
+    """A frozen transform and the segments in its space: centres, (segments, features), in canonical order; and, where they
+    are grouped by density, the cores."""
 
     algorithm: str
     transform: Transform
     centres: Matrix
+    cores: density.Cores | None = None
 
     @classmethod
-    def of(cls, table: pa.Table, features: tuple[str, ...], clustering: Clustering) -> Self:
+    def of(cls, table: pa.Table, features: tuple[str, ...], settings: Clustering, segments: int | None) -> Self:
         """Fit on a table (user_id and a float64 column per feature) that is sorted by user_id.
 
-        Without any user there are no centres.
+        segments: how many; None where the algorithm finds that itself. Without any user there are no centres.
         """
-        users = table.column("user_id").to_pylist()
-        if not users:
-            return cls(clustering.algorithm, Transform(()), np.empty((0, 0)))
-        sample = table.take(kmeans.sample_positions(users, clustering.sample_users))
+        if not table.num_rows:
+            return cls(settings.algorithm, Transform(()), np.empty((0, 0)))
+        sample = cls.sampled(table, settings.sample_users)
         transform = Transform.fit(sample, features)
-        assert isinstance(clustering.segments, int)
-        centres = kmeans.fit(transform.apply(sample), clustering.segments, clustering.seed)
-        return cls(clustering.algorithm, transform, centres)
+        if segments is None:
+            found = density.fit(transform.apply(cls.sampled(sample, density.SAMPLE_USERS)), settings)
+            if found:
+                return cls(settings.algorithm, transform, found[1], found[0])
+        return cls(settings.algorithm, transform, kmeans.fit(transform.apply(sample), segments or 1, settings.seed))
+
+    @staticmethod
+    def sampled(table: pa.Table, users: int) -> pa.Table:
+        """At most so many users of the table, drawn by the hash of their id."""
+        return table.take(kmeans.sample_positions(table.column("user_id").to_pylist(), users))
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether `distances` has a last column for those who are in no segment."""
+        return self.cores is not None
+
+    def points(self, table: pa.Table) -> Matrix:
+        """The users' places, (users, features), in frozen standard deviations."""
+        if table.num_rows == 0:  # such a table may lack the features' columns
+            return np.empty((0, len(self.transform.axes)))
+        return self.transform.apply(table)
 
     def distances(self, table: pa.Table) -> Matrix:
-        """Each user's distance to each centre, (users, segments), in frozen standard deviations."""
-        if table.num_rows == 0:  # such a table may lack the features' columns
-            return np.empty((0, len(self.centres)))
-        return kmeans.distances(self.transform.apply(table), self.centres)
+        """Each user's distance to each segment in frozen standard deviations, (users, segments), and to NOISE if there is."""
+        if self.cores:
+            return self.cores.distances(self.points(table))
+        return kmeans.distances(self.points(table), self.centres)
 
     def document(self) -> dict[str, Any]:
-        return {
+        document = {
             "algorithm": self.algorithm,
             "transform": self.transform.document(),
-            "centres": [[float(value) for value in centre] for centre in self.centres],
+            "centres": self.centres.tolist(),
         }
+        if self.cores:
+            document["cores"] = [cores.tolist() for cores in self.cores.points]
+            document["reach"] = self.cores.reach
+        return document
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:
         transform = Transform.from_document(document["transform"])
-        return cls(document["algorithm"], transform, np.array(document["centres"], dtype=np.float64))
+        cores = None
+        if "cores" in document:
+            cores = density.Cores(tuple(np.array(cores) for cores in document["cores"]), document["reach"])
+        return cls(document["algorithm"], transform, np.array(document["centres"], dtype=np.float64), cores)
 
 
 @dataclass(frozen=True)
@@ -68,17 +95,43 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class MadeBy:
+    """The settings that a model was made by; with others it is replaced."""
+
+    features: Features
+    clustering: Clustering
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "features": self.features.model_dump(mode="json"),
+            "clustering": self.clustering.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        return cls(Features(**document["features"]), Clustering(**document["clustering"]))
+
+
+@dataclass(frozen=True)
 class Model:
+    """reference: name in references/ of what the model is held against, from the day on which it took force."""
+
     fit: str  # the fit's name in fits/
     features: tuple[str, ...]
     segments: tuple[Segment, ...]  # in the order of the fit's centres
+    made_by: MadeBy
+    reference: str = ""
 
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(segment.segment_id for segment in self.segments)
 
+    def states(self, fit: Fit) -> tuple[str, ...]:
+        """The names of the columns of the fit's distances: the segments' ids, and NOISE if it has that."""
+        return (*self.ids, NOISE) if fit.has_noise else self.ids
+
     @classmethod
-    def founded(cls, fit: Fit, name: str, born: date) -> Self:
+    def founded(cls, fit: Fit, name: str, born: date, made_by: MadeBy) -> Self:
         """The first model of a history: every centre gets a new id, a hash of its birth date and the centre itself."""
         features = fit.transform.features
         segments = []
@@ -86,7 +139,7 @@ class Model:
             centre = tuple(float(value) for value in row)
             identity = {"born": born.isoformat(), "centre": centre, "features": features}
             segments.append(Segment(hash_json(identity)[:ID_CHARACTERS], born, (), centre))
-        return cls(name, features, tuple(segments))
+        return cls(name, features, tuple(segments), made_by)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -101,6 +154,8 @@ class Model:
                 }
                 for segment in self.segments
             ],
+            "made_by": self.made_by.document(),
+            "reference": self.reference,
         }
 
     @classmethod
@@ -109,4 +164,5 @@ class Model:
             Segment(s["segment_id"], date.fromisoformat(s["born"]), tuple(s["parents"]), tuple(s["centre"]))
             for s in document["segments"]
         )
-        return cls(document["fit"], tuple(document["features"]), segments)
+        made_by = MadeBy.from_document(document["made_by"])
+        return cls(document["fit"], tuple(document["features"]), segments, made_by, document["reference"])

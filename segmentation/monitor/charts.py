@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segmentation.monitor.read_models import Record, is_move
-from segmentation.monitor.texts import Texts, whole
 from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.texts import Texts, whole
 from segmentation.tracking.migrations import CAUSES
 
 Figure = dict[str, Any]

@@ -7,9 +7,9 @@ from datetime import date
 from segmentation.monitor import charts, palette, read_models
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.read_models import Record, is_move
-from segmentation.monitor.texts import NOTHING, Texts, share
 from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.store.store import Store
+from segmentation.texts import NOTHING, Texts, share
 
 MANY = 8  # segments from which on a table is set closer
 

@@ -11,8 +11,8 @@ from segmentation.errors import ConfigError, SegmentationError
 from segmentation.monitor import palette, sections
 from segmentation.monitor.markup import Markup, join, tag
 from segmentation.monitor.page import Page
-from segmentation.monitor.texts import Texts
 from segmentation.store.store import Store
+from segmentation.texts import Texts
 
 # In the order in which a reader asks.
 SECTIONS = {

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from segmentation.adjustment.wording import sentence
 from segmentation.monitor import charts, read_models
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.page import Page, bar, card, cause_bar, empty, keys, lead, scrolled, swatch, total
 from segmentation.monitor.read_models import Record
-from segmentation.monitor.texts import NOTHING, Texts, compact, observed, share, signed, whole
 from segmentation.store.snapshots import LAPSED, NEW
 from segmentation.tables import ACTIVITY
+from segmentation.texts import NOTHING, Texts, compact, observed, share, signed, whole
 from segmentation.tracking.migrations import CAUSES
 
 ROWS_DAYS = 28
@@ -21,15 +22,8 @@ FAINTEST = 0.15  # of the full shade; below it the ratio is not written out
 
 
 def decision(page: Page) -> str:
-    """The day's decision in the page's language; in its own words where it is of a kind that there are none for."""
-    record = read_models.decision(page.store, page.day)
-    if record["decision"] not in ("baseline", "hold"):
-        return str(record["sentence"])
-    evidence = record["evidence"]
-    places = {"users": whole(evidence["users"]), "segments": whole(evidence["segments"])}
-    if record["decision"] == "baseline":
-        return page.texts("decision.baseline", **places)
-    return page.texts("decision.hold", born=page.texts.day(date.fromisoformat(evidence["model_born"])), **places)
+    """The day's decision in the page's language."""
+    return sentence(read_models.decision(page.store, page.day), page.texts)
 
 
 def headline(page: Page) -> Markup:

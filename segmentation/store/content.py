@@ -119,6 +119,10 @@ def _canonical(name: str, array: pa.Array) -> tuple[str, list[bytes]]:
         offsets = np.frombuffer(text.buffers()[1] or b"\0" * 8, dtype="<i8")[text.offset : text.offset + len(text) + 1]
         joined = memoryview(text.buffers()[2] or b"")[offsets[0] : offsets[-1]]
         return "text", [_validity(array), np.diff(offsets).tobytes(), joined.tobytes()]
+    if pa.types.is_list(kind):
+        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype("<i8")
+        inner, parts = _canonical(name, array.flatten())
+        return f"list of {inner}", [_validity(array), lengths.tobytes(), *parts]
     if pa.types.is_floating(kind):
         array = pc.if_else(pc.is_nan(array), None, array)
         values = pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False).astype("f8")

@@ -1,7 +1,7 @@
 """Which derivation the state asks for: everything that a day's result depends on, as one hash."""
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -57,26 +57,35 @@ class Derivations:
             self._recipes[name] = self._recipe(name)
         return name, self._recipes[name]
 
+    def parent_of(self, day: date) -> date | None:
+        """The latest published day before this one."""
+        position = bisect_left(self._published, day)
+        return self._published[position - 1] if position else None
+
+    def window(self, day: date) -> list[date]:
+        """The days whose rows a day is derived from: its recipe's window, and its parent's where that is longer, because a new
+        model is compared with the one before on the same users. [] where no recipe is in force.
+        """
+        parent = self.parent_of(day)
+        recipes = [found[1] for other in (day, parent) if other and (found := self.recipe_on(other))]
+        return window(day, max(recipe.features.window_days for recipe in recipes)) if recipes else []
+
     def missing(self, day: date) -> list[date]:
         """The days of the window that are not accepted yet as their recipe reads them: with any the day cannot be derived."""
-        found = self.recipe_on(day)
-        if found is None:
-            return [day]
-        return [other for other in window(day, found[1].features.window_days) if other not in self._contents]
+        return [other for other in self.window(day) or [day] if other not in self._contents]
 
     def asked(self, day: date) -> Derivation | None:
         """What the state asks for on a day, or None while its window is not whole."""
         found = self.recipe_on(day)
         if found is None:
             return None
-        name, recipe = found
         digest = hashlib.sha256()
-        for other in window(day, recipe.features.window_days):
+        for other in self.window(day):
             line = self._contents.get(other)
             if line is None:
                 return None
             digest.update(line.encode())
-        parent = self._state.parent_of(day)
+        parent = self.parent_of(day)
         parent_id = self._state.published[parent].snapshot_id if parent else None
         document = {
             "version": DERIVATION_VERSION,
@@ -84,10 +93,10 @@ class Derivations:
             "parent": [parent.isoformat(), parent_id] if parent else None,
             "window": digest.hexdigest()[:HASH_CHARACTERS],
             "users": self._users(day),
-            "adopt": None,  # the adopted fit and the pinned fit take their places here
-            "pinned": None,
+            "adopt": self._state.adopted(day, parent),
+            "pinned": None,  # the fit that a forgotten user is left out of takes its place here
             "first_seen": self.first_seen.at(day),
-            "recipe": name,
+            "recipe": found[0],
         }
         return Derivation(document, parent)
 

@@ -13,11 +13,12 @@ from segmentation.store.store import Store
 OWNER = "project/owner.json"
 
 
-def record_recipe(config: Config, store: Store) -> State:
-    """Make the configuration's recipe the one in force from the day after the latest published day.
+def record_recipe(config: Config, store: Store, restate_from: date | None = None) -> State:
+    """Make the configuration's recipe the one in force from the day after the latest published day, or, to restate the
+    history, from `restate_from` on.
 
-    Does nothing when it is in force already. Raises ConfigError for a recipe that would need a new model, or whose time
-    zone cuts the days of the history differently.
+    Does nothing when it is in force already. Raises ConfigError for a recipe whose time zone cuts the days of the history
+    differently.
     """
     _claim(config, store)
     recipe = config.recipe()
@@ -25,11 +26,14 @@ def record_recipe(config: Config, store: Store) -> State:
 
     def decide(state: State) -> dict[str, Any] | None:
         from_date = max(state.published) + ONE_DAY if state.published else None
-        in_force = state.recipe_on(from_date or date.max)
-        if in_force == recipe.hash:
+        if from_date and restate_from:
+            # From the first day on is from the beginning: the days that only feed its window, too.
+            from_date = restate_from if restate_from > min(state.published) else None
+        if state.in_force_from(from_date) == {recipe.hash}:
             return None
-        if in_force and from_date:
-            refuse_new_model(recipe, store.recipe(in_force))
+        in_force = state.recipe_on(from_date) if from_date else None
+        if in_force:
+            refuse_other_midnights(recipe, store.recipe(in_force))
         return {"kind": "recipe", "hash": recipe.hash, "from_date": from_date.isoformat() if from_date else None}
 
     return store.log.append(decide)
@@ -64,16 +68,10 @@ def check_owner(config: Config, store: Store) -> None:
         )
 
 
-def refuse_new_model(recipe: Recipe, in_force: Recipe) -> None:
+def refuse_other_midnights(recipe: Recipe, in_force: Recipe) -> None:
     if recipe.timezone != in_force.timezone:
         raise ConfigError(
             f"[project] timezone = {recipe.timezone!r}: the history was cut into days in {in_force.timezone!r}, and a day "
-            "cannot end at two midnights; keep the time zone, or start a new store"
-        )
-    for section in recipe.needs_new_model(in_force):
-        old, new = (getattr(which, section).model_dump() for which in (in_force, recipe))
-        changes = ", ".join(f"{key} from {old[key]!r} to {new[key]!r}" for key in old if old[key] != new[key])
-        raise ConfigError(
-            f"[{section}] changed ({changes}): the segments of the history were made with the old setting, and this "
-            "version cannot carry them over to a new model; restore the setting, or start a new store"
+            "cannot end at two midnights; keep the time zone, restate the history from its first day on (`segmentation "
+            "reconcile --recipe current --from DAY`), or start a new store"
         )

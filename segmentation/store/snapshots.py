@@ -23,10 +23,13 @@ KEYS = {
     "memberships": ["user_id"],
     "segments": ["segment_id"],
     "migrations": ["from_segment_id", "to_segment_id"],
+    "drift": ["feature"],
+    "drift_bins": ["date", "feature"],
 }
-SCHEMA_VERSIONS = {"memberships": 1, "segments": 1, "migrations": 1, "features": 1}
+SCHEMA_VERSIONS = {**dict.fromkeys(KEYS, 1), "features": 1}
 MANIFEST = "manifest.json"
 NEW, LAPSED = "NEW", "LAPSED"  # in migrations, where there is no segment: before users came, after they left
+NOISE = "NOISE"  # where users are who are not near enough to any segment (DBSCAN, HDBSCAN)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,15 @@ class Alias:
     overlap: float
 
 
+@dataclass(frozen=True)
+class Adoption:
+    """A fit that a person has taken: it is in force from the first published day that is not before `from_date`."""
+
+    fit: str
+    from_date: date
+    who: str
+
+
 @dataclass
 class State:
     """The history after record `number` of the log."""
@@ -96,6 +105,7 @@ class State:
     published: dict[date, Published] = field(default_factory=dict)
     recipes: list[RecipeFrom] = field(default_factory=list)
     aliases: list[Alias] = field(default_factory=list)
+    adoptions: list[Adoption] = field(default_factory=list)
 
     def copy(self) -> "State":
         return replace(
@@ -104,6 +114,7 @@ class State:
             published=dict(self.published),
             recipes=list(self.recipes),
             aliases=list(self.aliases),
+            adoptions=list(self.adoptions),
         )
 
     def apply(self, record: dict[str, Any], seal: str) -> None:
@@ -119,6 +130,8 @@ class State:
                 self.recipes.append(RecipeFrom(record["hash"], _day(record["from_date"])))
             case "alias":
                 self.aliases.append(Alias(record["old"], record["new"], record["overlap"]))
+            case "adopt":
+                self.adoptions.append(Adoption(record["fit"], date.fromisoformat(record["from_date"]), record["who"]))
             case kind:
                 number = record["number"]
                 raise StoreError(f"record {number} of the log is of kind {kind!r}: the store is of a newer version")
@@ -142,13 +155,25 @@ class State:
                 until = begins
         return found
 
+    def in_force_from(self, day: date | None) -> set[str]:
+        """Hashes of the recipes that are in force on this day (None: the beginning) or on a later one."""
+        found = set()
+        for recipe in reversed(self.recipes):
+            found.add(recipe.hash)
+            if recipe.from_date is None or (day is not None and recipe.from_date <= day):
+                break
+        return found
+
     def begins(self, recipe: str) -> date | None:
         """From which day on a recipe was last recorded to be in force; None: from the beginning."""
         return next((known.from_date for known in reversed(self.recipes) if known.hash == recipe), None)
 
-    def parent_of(self, day: date) -> date | None:
-        """The latest published day before this one."""
-        return max((other for other in self.published if other < day), default=None)
+    def adopted(self, day: date, parent: date | None) -> str | None:
+        """The fit that takes force on a day with this parent: of the last adoption between the two, the day included."""
+        for adoption in reversed(self.adoptions):
+            if adoption.from_date <= day and (parent is None or parent < adoption.from_date):
+                return adoption.fit
+        return None
 
     def users_on(self, day: date) -> AcceptedTable | None:
         """The table of users in force on a day: that of the latest accepted day, not after it, that has one."""
@@ -170,6 +195,7 @@ class State:
             "published": {day.isoformat(): publish_document(value) for day, value in self.published.items()},
             "recipes": [[recipe.hash, _text(recipe.from_date)] for recipe in self.recipes],
             "aliases": [[alias.old, alias.new, alias.overlap] for alias in self.aliases],
+            "adoptions": [[adoption.fit, adoption.from_date.isoformat(), adoption.who] for adoption in self.adoptions],
         }
 
     @classmethod
@@ -182,6 +208,7 @@ class State:
             {date.fromisoformat(day): _published(value) for day, value in document["published"].items()},
             [RecipeFrom(name, _day(from_date)) for name, from_date in document["recipes"]],
             [Alias(*values) for values in document["aliases"]],
+            [Adoption(fit, date.fromisoformat(day), who) for fit, day, who in document["adoptions"]],
         )
 
 

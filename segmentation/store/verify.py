@@ -9,20 +9,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.config import Recipe
 from segmentation.dates import window
 from segmentation.errors import StoreError
 from segmentation.store.content import hash_bytes, hash_json, hash_table, read_parquet, seal, unseal
 from segmentation.store.log import checkpoint_key, key_of
 from segmentation.store.objects import ADVICE
 from segmentation.store.quarantine import read_csv
-from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, Folder
+from segmentation.store.snapshots import LAPSED, MANIFEST, NEW, NOISE, Folder
 from segmentation.store.state import AcceptedTable, Published, State
 from segmentation.store.store import Store
 from segmentation.tables import ACTIVITY, ORDERS
 
 SEALED = ("log/", "checkpoints/", "first_seen/", "raw/", "project/")
-NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "raw/reads/")
+NAMED = ("raw/", "accepted/", "cells/", "quarantine/", "first_seen/", "recipes/", "fits/", "references/", "raw/reads/")
 
 
 def verify(store: Store, progress: Callable[[str, int, int], None] = lambda doing, done, total: None) -> list[str]:
@@ -194,10 +193,14 @@ def _published(store: Store, state: State, day: date) -> Iterator[str]:
         yield f"{folder.path}/inputs.json does not give the derivation {current.derivation}"
     if inputs["derivation"]["date"] != day.isoformat():
         yield f"{folder.path}/inputs.json is about {inputs['derivation']['date']}"
-    fit = f"fits/{folder.json('model')['fit']}.json"
-    if not store.objects.exists(fit):
-        yield f"{fit} is missing: {folder.path}/model.json names it"
-    Recipe(**store.named("recipes", inputs["derivation"]["recipe"]))
+    model, proposals = folder.json("model"), folder.json("decision")["state"]["proposals"]
+    named = [("model", f"fits/{model['fit']}"), ("model", f"references/{model['reference']}")]
+    for name, key in named + [("decision", f"fits/{proposal['fit']}") for proposal in proposals]:
+        if not store.objects.exists(f"{key}.json"):
+            yield f"{key}.json is missing: {folder.path}/{name}.json names it"
+    recipe = store.recipe(inputs["derivation"]["recipe"])
+    if inputs["window_days"] < recipe.features.window_days:
+        yield f"{folder.path}/inputs.json has a shorter window than the recipe"
     yield from _links(store, state, day, current, inputs)
     yield from _sums(folder, store, inputs)
 
@@ -222,7 +225,8 @@ def _sums(folder: Folder, store: Store, inputs: dict[str, Any]) -> Iterator[str]
     segments = folder.table("segments").to_pylist()
     if any(row["users"] != present[row["segment_id"]] for row in segments):
         yield f"{folder.path}: segments.parquet does not count the users of memberships.parquet"
-    if set(present) - {row["segment_id"] for row in segments}:
+    known = {row["segment_id"] for row in segments}
+    if set(present) - known - {NOISE}:
         yield f"{folder.path}: memberships.parquet names a segment that segments.parquet lacks"
     cells = folder.table("migrations").to_pylist()
     arrived: Counter[str] = Counter()
@@ -245,9 +249,10 @@ def _sums(folder: Folder, store: Store, inputs: dict[str, Any]) -> Iterator[str]
     if pc.count_distinct(members["user_id"]).as_py() != members.num_rows:
         yield f"{folder.path}: memberships.parquet names a user twice"
     revenue = [row["revenue"] for row in segments]
-    if None not in revenue and sum(revenue) != sum(cell["revenue"] for cell in cells):
+    arrived_revenue = [cell["revenue"] for cell in cells if cell["to_segment_id"] in known]
+    if None not in revenue and sum(revenue) != sum(arrived_revenue):
         yield f"{folder.path}: the revenue of segments.parquet and migrations.parquet differs"
-    days = window(folder.day, store.recipe(inputs["derivation"]["recipe"]).features.window_days)
+    days = window(folder.day, inputs["window_days"])
     named = {day for cells in inputs["cells"].values() for day in cells}
     if not named <= {day.isoformat() for day in days}:
         yield f"{folder.path}/inputs.json names cells outside of the window"

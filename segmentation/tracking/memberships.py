@@ -17,7 +17,7 @@ from segmentation.clustering.transform import Matrix
 from segmentation.config import Adjustment
 
 Codes = npt.NDArray[np.int64]
-CrossingCauses = Callable[[npt.NDArray[np.bool_], Codes, Codes], npt.NDArray[np.str_]]
+CrossingCauses = Callable[[npt.NDArray[np.bool_], pa.Array, pa.Array], npt.NDArray[np.str_]]
 NOWHERE = -1  # no segment
 
 SCHEMA = pa.schema(
@@ -62,6 +62,17 @@ class Assignment:
         order = sorted(range(len(ids)), key=lambda position: ids[position])
         return cls(tuple(ids[position] for position in order), distances[:, order])
 
+    def with_former(self, *names: pa.ChunkedArray) -> "Assignment":
+        """With the ids among `names` that the model has not (any more) as well, out of reach of everyone."""
+        known: set[str] = set().union(*(column.unique().to_pylist() for column in names)) - {None}
+        former = sorted(known - set(self.ids))
+        nowhere = np.full((len(self.distances), len(former)), np.inf)
+        return Assignment.of((*self.ids, *former), np.hstack([self.distances, nowhere])) if former else self
+
+    def named(self, codes: Codes) -> pa.Array:
+        """The ids at the positions; null for NOWHERE."""
+        return pa.array(self.ids, pa.string()).take(pa.array(codes, pa.int64(), mask=codes == NOWHERE))
+
     def codes(self, names: pa.Array) -> Codes:
         """Position of each id in `ids`; NOWHERE for a null or an id that is not there."""
         return np.asarray(
@@ -83,7 +94,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Redefined:
-    """Users whom the table of users excludes today, and those whom it excluded on the parent's day but counts today."""
+    """Users whom today's definition of the population leaves out and the parent's would count, and the other way round.
+
+    It is defined by the window and by whom the table of users excludes.
+    """
 
     excluded: pa.Array
     counted: pa.Array
@@ -115,13 +129,15 @@ def follow(
     seen_before: npt.NDArray[np.bool_],
     crossing_causes: CrossingCauses,
     redefined: Redefined = NOBODY,
+    at_once: bool = False,
 ) -> pa.Table:
-    """The memberships of a day that has a parent with the same model.
+    """The memberships of a day that has a parent.
 
     `users` are the population's ids in ascending order, one per row of `today`. `seen_before` tells who had an
     accepted row on or before the parent's date. `crossing_causes(crossed, published, nearest)` gives the cause
-    ("behaviour", "ageing", "model") of the users of the mask, in order. Who comes back or leaves only because the team
-    counts or excludes him now (`redefined`) does so by the model, not by what he did.
+    ("behaviour", "ageing", "model") of the users of the mask, in order; the other two are those users' segment ids. Who
+    comes back or leaves only because the population is defined otherwise now (`redefined`) does so by the model, not by
+    what he did. at_once: the model has another structure, so that everyone goes to the nearest segment without waiting.
 
     Returns one row per user of today's population or the parent's (these with status `lapsed`), sorted by user_id.
     """
@@ -132,6 +148,7 @@ def follow(
     if not before.num_rows:
         state = pa.Table.from_pylist([dict.fromkeys(SCHEMA.names)] * len(users), SCHEMA)
 
+    today = today.with_former(state["segment_id"], state["nearest_segment_id"], state["previous_segment_id"])
     published = np.where(stays, today.codes(state["segment_id"].combine_chunks()), NOWHERE)
     nearest = today.nearest(published)
     parent_nearest = np.where(stays, today.codes(state["nearest_segment_id"].combine_chunks()), NOWHERE)
@@ -140,7 +157,7 @@ def follow(
     nearest_since = np.where(crossed | ~stays, np.datetime64(day), _days(state["nearest_since"]))
     entered = np.where(seen_before & _among(users, redefined.counted), "model", "behaviour")
     nearest_cause = np.where(stays, _texts(state["nearest_cause"]), entered)
-    nearest_cause[crossed] = crossing_causes(crossed, published, nearest)
+    nearest_cause[crossed] = crossing_causes(crossed, today.named(published[crossed]), today.named(nearest[crossed]))
 
     # Points: 1 + margin_weight × margin for a date on which another segment is nearest; a gap of g days counts g times
     # if the challenger is the one that the parent had, and a new challenger starts afresh.
@@ -156,7 +173,7 @@ def follow(
     since = _days(state["since"])
     lately = (np.datetime64(day) - since).astype(np.int64) < adjustment.return_days
     needed = np.where(lately & (left == nearest), adjustment.return_points, adjustment.move_points)
-    moved = challenged & (points >= needed)
+    moved = challenged & ((points >= needed) | at_once)
 
     segment = np.where(moved | ~stays, nearest, published)
     changed = np.where(nearest_cause == "model", "reassigned", "moved")
@@ -215,24 +232,20 @@ def _table(
 ) -> pa.Table:
     """A memberships table; what is not given is as for a user who enters on this day."""
     count = len(users)
-    ids = pa.array(today.ids, pa.string())
     today_dates = np.full(count, np.datetime64(day))
     behaviour = np.full(count, "behaviour")
-
-    def named(codes: Codes) -> pa.Array:
-        return ids.take(pa.array(codes, pa.int64(), mask=codes == NOWHERE))
 
     def chosen(given: npt.NDArray[np.generic] | None, default: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
         return pa.array(default if given is None else given).cast(kind)
 
     columns = [
         users.cast(pa.string()),
-        named(segment),
-        named(nearest),
+        today.named(segment),
+        today.named(nearest),
         chosen(nearest_since, today_dates, pa.date32()),
         chosen(nearest_cause, behaviour, pa.string()),
         chosen(points, np.zeros(count, dtype=np.int64), pa.int64()),
-        named(np.full(count, NOWHERE, dtype=np.int64) if previous is None else previous),
+        today.named(np.full(count, NOWHERE, dtype=np.int64) if previous is None else previous),
         chosen(status, status, pa.string()),
         chosen(since, today_dates, pa.date32()),
         chosen(cause, behaviour, pa.string()),

@@ -201,10 +201,4 @@ SETTINGS = [
         "[project] timezone = 'Asia/Tokyo': the history was cut into days in 'UTC'",
         "start a new store",
     ),
-    setting(
-        "other segments than the history's",
-        put("clustering", segments=3),
-        "[clustering] changed (segments from 2 to 3)",
-        "restore the setting, or start a new store",
-    ),
 ]

@@ -278,18 +278,18 @@ def test_a_day_that_breaks_its_contract(check: Check, shop: Path) -> None:
     assert "[validation] max_quarantined_share" in only(document, "fault")
 
 
-def test_a_store_that_is_no_folder_damaged_newer_or_of_another_model(check: Check, shop: Path) -> None:
+def test_a_store_that_is_no_folder_damaged_or_cut_at_other_midnights(check: Check, shop: Path) -> None:
     (shop / "store").write_text("mine")
     code, document = check()
     assert code == 1
     assert "store is a file; set [store] url to a folder" in only(document, "fault")
     (shop / "store").unlink()
     history.run(load(shop / "segmentation.toml"), FIRST)
-    configure(shop, "window_days = 2", "window_days = 3")
+    configure(shop, "[features]", '[project]\ntimezone = "Asia/Shanghai"\n[features]')
     code, document = check()
     assert code == 2
-    assert "[features] changed (window_days from 2 to 3)" in only(document, "fault")
-    configure(shop, "window_days = 3", "window_days = 2")
+    assert "the history was cut into days in 'UTC'" in only(document, "fault")
+    configure(shop, '[project]\ntimezone = "Asia/Shanghai"\n', "")
     record = next(path for path in sorted((shop / "store" / "log").iterdir()) if path.is_file())
     record.write_bytes(record.read_bytes().replace(b"recipe", b"recipf", 1))
     configure(shop, "[features]", f'[store]\nurl = "file:{shop / "copy"}"\n[features]')

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentation.clustering import kmeans
-from segmentation.clustering.model import Fit, Model
+from segmentation.clustering.model import Fit, MadeBy, Model
 from segmentation.clustering.transform import Transform
-from segmentation.config import Clustering
+from segmentation.config import Clustering, Features
 from segmentation.store.content import canonical_json
 
 BORN = date(2024, 3, 1)
+MADE_BY = MadeBy(Features(), Clustering())
 
 
 def table(**columns: list[float | None]) -> pa.Table:
@@ -26,7 +27,7 @@ def table(**columns: list[float | None]) -> pa.Table:
 
 
 def fitted(users: pa.Table, segments: int) -> Fit:
-    return Fit.of(users, tuple(name for name in users.column_names if name != "user_id"), Clustering(segments=segments))
+    return Fit.of(users, tuple(name for name in users.column_names if name != "user_id"), Clustering(), segments)
 
 
 def test_fewer_different_users_than_segments_give_a_segment_each() -> None:
@@ -39,7 +40,7 @@ def test_fewer_different_users_than_segments_give_a_segment_each() -> None:
 def test_one_user_gives_one_segment() -> None:
     fit = fitted(table(recency=[3.0]), 5)
     assert fit.centres.tolist() == [[0.0]]
-    assert len(Model.founded(fit, "f", BORN).ids) == 1
+    assert len(Model.founded(fit, "f", BORN, MADE_BY).ids) == 1
 
 
 def test_all_users_alike_give_one_segment() -> None:
@@ -114,7 +115,7 @@ def test_any_population_can_be_fitted_and_read_back_to_the_bit(values: list[floa
     again = Fit.from_document(document)
     assert canonical_json(again.document()) == canonical_json(fit.document())
     assert np.array_equal(again.distances(users), fit.distances(users))
-    model = Model.founded(fit, "name", BORN)
+    model = Model.founded(fit, "name", BORN, MADE_BY)
     assert len(set(model.ids)) == len(fit.centres)
     assert Model.from_document(json.loads(canonical_json(model.document()))) == model
 
@@ -122,15 +123,15 @@ def test_any_population_can_be_fitted_and_read_back_to_the_bit(values: list[floa
 def test_an_id_is_a_function_of_birth_date_and_centre_alone() -> None:
     users = table(recency=[1.0, 1.1, 5.0, 5.2, 9.0, 9.1], frequency=[1.0, 2.0, 1.0, 2.0, 9.0, 8.0])
     fit = fitted(users, 3)
-    model = Model.founded(fit, "name", BORN)
-    assert Model.founded(fit, "another name", BORN).ids == model.ids
+    model = Model.founded(fit, "name", BORN, MADE_BY)
+    assert Model.founded(fit, "another name", BORN, MADE_BY).ids == model.ids
     turned = Fit(fit.algorithm, fit.transform, fit.centres[::-1])
-    assert Model.founded(turned, "name", BORN).ids == model.ids[::-1]
-    assert not set(Model.founded(fit, "name", date(2024, 3, 2)).ids) & set(model.ids)
+    assert Model.founded(turned, "name", BORN, MADE_BY).ids == model.ids[::-1]
+    assert not set(Model.founded(fit, "name", date(2024, 3, 2), MADE_BY).ids) & set(model.ids)
     alone = Fit(fit.algorithm, fit.transform, fit.centres[1:2])
-    assert Model.founded(alone, "name", BORN).ids == model.ids[1:2]
+    assert Model.founded(alone, "name", BORN, MADE_BY).ids == model.ids[1:2]
     nudged = fit.centres + np.array([[0.0, 0.0], [0.0, 1e-6], [0.0, 0.0]])
-    other = Model.founded(Fit(fit.algorithm, fit.transform, nudged), "name", BORN).ids
+    other = Model.founded(Fit(fit.algorithm, fit.transform, nudged), "name", BORN, MADE_BY).ids
     assert (other[0] == model.ids[0], other[1] == model.ids[1]) == (True, False)
     assert all(len(name) == 8 and set(name) <= set("0123456789abcdef") for name in model.ids)
 

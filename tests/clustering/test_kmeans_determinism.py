@@ -21,14 +21,14 @@ BORN = date(2024, 3, 1)
 IN_A_PROCESS = """
 import hashlib, json, sys
 import numpy as np, pyarrow as pa
-from segmentation.clustering.model import Fit, Model
-from segmentation.config import Clustering
+from segmentation.clustering.model import Fit, MadeBy, Model
+from segmentation.config import Clustering, Features
 from datetime import date
 sys.path.insert(0, {folder!r})
 from test_kmeans_determinism import shop
 table = shop(3_000, seed=5)
-fit = Fit.of(table, {features!r}, Clustering(segments=6, sample_users=2_000))
-model = Model.founded(fit, "name", date(2024, 3, 1))
+fit = Fit.of(table, {features!r}, Clustering(sample_users=2_000), 6)
+model = Model.founded(fit, "name", date(2024, 3, 1), MadeBy(Features(), Clustering()))
 distances = fit.distances(table)
 print(json.dumps([fit.document(), model.document(), hashlib.sha256(distances.tobytes()).hexdigest()]))
 """
@@ -74,7 +74,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 
 def test_a_users_distances_do_not_depend_on_the_order_of_rows_or_on_who_else_is_there() -> None:
     table = shop(997, seed=1)
-    fit = Fit.of(table, FEATURES, Clustering(segments=5))
+    fit = Fit.of(table, FEATURES, Clustering(), 5)
     whole = fit.distances(table)
     order = list(range(table.num_rows))
     random.Random(2).shuffle(order)
@@ -100,9 +100,9 @@ def test_distances_are_the_plain_sums_in_the_order_of_the_features() -> None:
 
 def test_the_fit_does_not_depend_on_chunks_and_is_the_same_twice() -> None:
     table = shop(600, seed=4)
-    whole = Fit.of(table, FEATURES, Clustering(segments=4)).document()
+    whole = Fit.of(table, FEATURES, Clustering(), 4).document()
     parts = pa.concat_tables([table.slice(start, 100) for start in range(0, 600, 100)])
-    assert Fit.of(parts, FEATURES, Clustering(segments=4)).document() == whole
+    assert Fit.of(parts, FEATURES, Clustering(), 4).document() == whole
 
 
 def test_the_sample_is_drawn_by_hash_whoever_else_is_there() -> None:
@@ -124,9 +124,12 @@ def test_the_sample_is_drawn_by_hash_whoever_else_is_there() -> None:
 
 def test_a_fit_sees_nothing_but_its_sample() -> None:
     table = shop(800, seed=6)
-    clustering = Clustering(segments=3, sample_users=100)
+    clustering = Clustering(sample_users=100)
     drawn = kmeans.sample_positions(table["user_id"].to_pylist(), 100)
-    assert Fit.of(table.take(drawn), FEATURES, clustering).document() == Fit.of(table, FEATURES, clustering).document()
+    assert (
+        Fit.of(table.take(drawn), FEATURES, clustering, 4).document()
+        == Fit.of(table, FEATURES, clustering, 4).document()
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 6])

@@ -38,7 +38,7 @@ def test_a_wrong_configuration_stops_its_own_dag_only_and_says_why(shops, parse)
     assert "[project] timezone = 'Mars'" in wrong.doc_md
     with pytest.raises(AirflowFailException, match="Mars"):
         wrong.task_dict["extract"].python_callable()
-    assert len(bag.dags["user_segmentation_north"].tasks) == 6
+    assert "publish" in bag.dags["user_segmentation_north"].task_ids
 
 
 def test_a_file_of_any_name_has_a_dag_and_takes_none_away(shops, parse):

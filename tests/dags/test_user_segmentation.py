@@ -1,6 +1,6 @@
 """The daily DAG: its tasks, dates, parameters, what it retries, and what it tells."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +15,16 @@ def dag(dags):
     return dags["user_segmentation"]
 
 
-def test_the_tasks_are_the_six_stages_one_after_the_other(dag):
+def test_the_tasks_are_the_six_stages_one_after_the_other_and_then_the_approval(dag):
     ranks = {task.task_id: {up.task_id for up in task.get_flat_relatives(upstream=True)} for task in dag.tasks}
-    assert ranks == {stage: set(STAGES[:position]) for position, stage in enumerate(STAGES)}
+    tasks = [*STAGES, "ask", "approve_segments", "adopt_segments"]
+    assert ranks == {task: set(tasks[:position]) for position, task in enumerate(tasks)}
+
+
+def test_an_answer_is_waited_for_as_long_as_the_configuration_says_and_none_is_a_rejection(configure, parse):
+    configure("approval_days = 3")
+    task = parse().dags["user_segmentation"].get_task("approve_segments")
+    assert (task.response_timeout, task.defaults) == (timedelta(days=3), ["Reject"])
 
 
 def test_a_run_is_about_the_day_from_midnight_to_midnight_in_the_projects_time_zone(configure, parse):

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shop import FIRST, random_shop, shop_config
@@ -10,29 +11,59 @@ from segmentation import history, stages
 from segmentation.config import Config
 from segmentation.errors import ConfigError, DataContractError
 from segmentation.store.store import open_store
+from segmentation.store.verify import verify
 
 DAYS = [FIRST + timedelta(days=offset) for offset in range(5, 13)]
 
 
-@pytest.mark.parametrize(
-    ("sections", "said"),
-    [
-        ({"clustering": {"segments": 3}}, "[clustering] changed (segments from 2 to 3)"),
-        ({"features": {"window_days": 6}}, "[features] changed (window_days from 5 to 6)"),
-        ({"project": {"timezone": "Asia/Shanghai"}}, "the history was cut into days in 'UTC'"),
-    ],
-)
-def test_a_recipe_that_needs_a_new_model_is_refused_and_nothing_changes(
-    tmp_path: Path, sections: dict, said: str
-) -> None:
+def test_a_recipe_with_other_midnights_is_refused_and_nothing_changes(tmp_path: Path) -> None:
     random_shop(tmp_path, seed=19)
     config = shop_config(tmp_path)
     history.run(config, DAYS[0])
     before = open_store(config).state()
-    with pytest.raises(ConfigError) as error:
-        history.run(shop_config(tmp_path, **sections), DAYS[1])
-    assert said in str(error.value)
+    with pytest.raises(ConfigError, match="the history was cut into days in 'UTC'"):
+        history.run(shop_config(tmp_path, project={"timezone": "Asia/Shanghai"}), DAYS[1])
     assert open_store(config).state() == before
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"clustering": {"segments": 3}},
+        {"features": {"window_days": 6}},
+        {"features": {"window_days": 3}},
+        {"clustering": {"algorithm": "dbscan", "min_samples": 2}},
+    ],
+)
+def test_a_recipe_that_needs_a_new_model_has_it_from_its_first_day_on(tmp_path: Path, sections: dict[str, Any]) -> None:
+    """The same users are scored by both models, so who stays in a segment that goes on has not moved."""
+    random_shop(tmp_path, seed=19, users=40)
+    config = shop_config(tmp_path)
+    for day in DAYS[:2]:
+        history.run(config, day)
+    changed = shop_config(tmp_path, **sections)
+    for day in DAYS[2:4]:
+        history.run(changed, day)
+    store = open_store(config)
+    decisions = [store.json(f"{store.state().published[day].folder}/decision.json") for day in DAYS[:4]]
+    assert [(one["decision"], one["reason"]) for one in decisions[1:]] == [
+        ("hold", "ordinary"),
+        ("restructure", "recipe"),
+        ("hold", "ordinary"),
+    ]
+    assert store.json(f"{store.state().published[DAYS[2]].folder}/inputs.json")["window_days"] >= 5
+    assert {event["event"] for event in decisions[2]["events"]} <= {
+        "survived",
+        "split",
+        "merged",
+        "absorbed",
+        "died",
+        "born",
+    }
+    members = store.objects.table(f"{store.state().published[DAYS[2]].folder}/memberships.parquet")
+    moved = [row for row in members.to_pylist() if row["status"] in ("moved", "reassigned", "lapsed", "entered")]
+    assert all(row["cause"] == "model" for row in moved if row["status"] == "reassigned")
+    assert verify(store) == []
 
 
 def test_before_anything_is_published_any_recipe_may_take_the_place_of_the_last(tmp_path: Path) -> None:
@@ -125,7 +156,8 @@ def test_a_column_that_was_renamed_with_its_mapping_loses_no_row(tmp_path: Path)
     assert open_store(plain).state().digest() == open_store(after).state().digest()
 
 
-def test_a_mistake_in_a_new_mapping_is_refused_although_the_old_one_fits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [3, 9])
+def test_a_mistake_in_a_new_mapping_is_refused_although_the_old_one_fits(tmp_path: Path, after: int) -> None:
     random_shop(tmp_path, seed=19)
     config = shop_config(tmp_path)
     for day in DAYS[:3]:
@@ -133,7 +165,7 @@ def test_a_mistake_in_a_new_mapping_is_refused_although_the_old_one_fits(tmp_pat
     digest = open_store(config).state().digest()
     wrong = shop_config(tmp_path, sources={"orders": {"path": "orders/2*.csv", "columns": {"discount": "discont"}}})
     # Days that were read before the change are as they were; a file that is new must be as the configuration says.
-    new = DAYS[0] + timedelta(days=9)
+    new = DAYS[0] + timedelta(days=after)
     (tmp_path / "orders" / f"{new}.csv").write_text(f"order_id,user_id,ordered_at,amount\no1,u1,{new} 10:00:00,7.5\n")
     with pytest.raises(DataContractError, match="has no column 'discont'"):
         history.run(wrong, new)

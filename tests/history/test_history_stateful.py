@@ -1,8 +1,9 @@
 """Random histories with faults at every kind of write, each compared with one clean forward run.
 
 Hypothesis draws what happens: days run and backfilled in any order, processes that die at a write or stop between two
-stages and go on later, files corrected, withdrawn or broken, rows that come late, recipes changed. At the end the broken
-files are mended, the days are run once more, reconciled, and compared.
+stages and go on later, files corrected, withdrawn or broken, rows that come late, recipes changed, with or without a new
+model, proposed models adopted, days restated. At the end the broken files are mended, the days are run once more,
+reconciled, and compared.
 """
 
 import shutil
@@ -29,13 +30,16 @@ from hypothesis.stateful import (
 from shop import FIRST, random_shop, shop_config
 
 from segmentation import history, stages
+from segmentation.adjustment import drift
 from segmentation.config import Config
 from segmentation.contracts import acceptance
 from segmentation.contracts.gate import Figures, Finding, Verdict
 from segmentation.errors import DataContractError, NoRowsError
+from segmentation.store.adoptions import adopt
 from segmentation.store.log import Log
 from segmentation.store.objects import Objects
 from segmentation.store.snapshots import Folder
+from segmentation.store.state import Published
 from segmentation.store.store import open_store
 from segmentation.store.verify import verify
 
@@ -50,17 +54,21 @@ deaths = st.none() | st.tuples(st.integers(0, 25), st.sampled_from(["before", "a
 
 
 class History(RuleBasedStateMachine):
-    @initialize(seed=st.integers(0, 10_000), empty_days=st.sampled_from(["allow", "refuse"]))
-    def open(self, seed: int, empty_days: str) -> None:
+    @initialize(seed=st.integers(0, 10_000), empty_days=st.sampled_from(["allow", "refuse"]), begun=st.integers(0, 8))
+    def open(self, seed: int, empty_days: str, begun: int) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="history-"))
         self.shop = random_shop(self.root, seed, days=LENGTH)
         self.move_points = 4000
+        self.segments, self.window = 2, WINDOW
         self.delimiter: str | None = None  # given or guessed: the same rows, read by another recipe
         self.empty_days = empty_days
         self.broken: dict[date, list[str]] = {}  # what the file has when it is whole
         self.held: list[Callable[[], object]] = []
         self.asked: set[date] = set()
         self.monkeypatch = pytest.MonkeyPatch()
+        days = [FIRST + timedelta(days=offset) for offset in range(begun)]
+        if days:
+            self.attempt(None, days, lambda: history.backfill(self.config(), days[0], days[-1]))
 
     def config(self) -> Config:
         options = {"lookback_days": LOOKBACK, "delimiter": self.delimiter}
@@ -68,7 +76,20 @@ class History(RuleBasedStateMachine):
             self.root,
             sources={"orders": {"path": "orders/*.csv", "options": options}},
             validation={"empty_days": self.empty_days},
-            adjustment={"move_points": self.move_points, "return_points": 6000},
+            features={"window_days": self.window},
+            # So that small shops over few days are held against the data, updated, challenged, and asked about.
+            clustering={"segments": self.segments, "min_users": 3, "min_days": 2},
+            adjustment={
+                "move_points": self.move_points,
+                "return_points": 6000,
+                "evaluate_every_days": 2,
+                "challenge_every_days": 3,
+                "drift_distance": 0.02,
+                "far_share": 0.01,
+                "max_centre_shift": 0.6,
+                "ask_above": 0.3,
+                "ask_again_days": 4,
+            },
         )
 
     def attempt(self, death: Death, days: list[date], work: Callable[[], object]) -> None:
@@ -141,14 +162,15 @@ class History(RuleBasedStateMachine):
         self.attempt(death, [], self.held.pop(pick % len(self.held)))
 
     @precondition(lambda self: self.accepted_days())
-    @rule(pick=st.integers(0, LENGTH))
-    def correct_a_file(self, pick: int) -> None:
+    @rule(pick=st.integers(0, LENGTH), death=deaths)
+    def correct_a_file(self, pick: int, death: Death) -> None:
         days = self.accepted_days()
         day = days[pick % len(days)]
         first, *rest = self.shop.rows[day]
         self.shop.rows[day] = [first.rpartition(",")[0] + ",77.5", *rest]
         self.shop.write(day)
         HAPPENED["a corrected file"] += 1
+        self.attempt(death, [day], lambda: history.run(self.config(), day))
 
     @rule(offset=offsets)
     def withdraw_a_file(self, offset: int) -> None:
@@ -189,9 +211,35 @@ class History(RuleBasedStateMachine):
         self.move_points = points
 
     @precondition(lambda self: any(True for _ in self.published()))
-    @rule(delimiter=st.sampled_from([None, ","]))
-    def change_the_reading(self, delimiter: str | None) -> None:
+    @rule(delimiter=st.sampled_from([None, ","]), death=deaths)
+    def change_the_reading(self, delimiter: str | None, death: Death) -> None:
         self.delimiter = delimiter
+        self.run_the_next_day(death)
+
+    @precondition(lambda self: any(True for _ in self.published()))
+    @rule(segments=st.sampled_from([2, 3]), window=st.sampled_from([4, WINDOW, 6]), death=deaths)
+    def change_the_model(self, segments: int, window: int, death: Death) -> None:
+        self.segments, self.window = segments, window
+        self.run_the_next_day(death)
+
+    def run_the_next_day(self, death: Death) -> None:
+        day = max(self.published()) + timedelta(days=1)
+        self.attempt(death, [day], lambda: history.run(self.config(), day))
+
+    @precondition(lambda self: any(True for _ in self.published()))
+    @rule(pick=st.integers(0, LENGTH), death=deaths)
+    def restate(self, pick: int, death: Death) -> None:
+        days = sorted(self.published())
+        self.attempt(death, [], lambda: history.restate(self.config(), days[pick % len(days)]))
+        HAPPENED["days restated"] += 1
+
+    @precondition(lambda self: self.proposed())
+    @rule(pick=st.integers(0, LENGTH), offset=st.none() | offsets)
+    def adopt(self, pick: int, offset: int | None) -> None:
+        fits = self.proposed()
+        from_date = None if offset is None else FIRST + timedelta(days=offset)
+        day = adopt(open_store(self.config()), fits[pick % len(fits)], from_date, "a person").from_date
+        self.attempt(None, [day], lambda: history.run(self.config(), day))
 
     @invariant()
     def a_reader_sees_whole_days(self) -> None:
@@ -202,8 +250,14 @@ class History(RuleBasedStateMachine):
             assert set(published.files) <= {key.rpartition("/")[2] for key in objects.keys(published.folder)}
             assert Folder(objects, day, published.derivation).snapshot_id() == published.snapshot_id
 
-    def published(self) -> dict[date, object]:
+    def published(self) -> dict[date, Published]:
         return dict(open_store(self.config()).state().published) if hasattr(self, "root") else {}
+
+    def proposed(self) -> list[str]:
+        """The fits that published days propose."""
+        store = open_store(self.config()) if hasattr(self, "root") else None
+        decisions = [store.json(f"{day.folder}/decision.json") for day in self.published().values()] if store else []
+        return sorted({proposal["fit"] for decision in decisions for proposal in decision["state"]["proposals"]})
 
     def accepted_days(self) -> list[date]:
         """The days that were read already and have rows, in order."""
@@ -234,9 +288,15 @@ class History(RuleBasedStateMachine):
         state = store.state()
         assert verify(store) == []
         clean = shop_config(self.root, "clean")
+        for adoption in state.adoptions:
+            fresh = open_store(clean)
+            fresh.put_named("fits", store.named("fits", adoption.fit))
+            record = {"kind": "adopt", "fit": adoption.fit, "from_date": adoption.from_date.isoformat(), "who": ""}
+            fresh.log.append(lambda _, record=record: record)  # type: ignore[misc]
         for day in sorted(state.published):
             recipe = store.recipe_on(state, day)
-            history.run(clean.model_copy(update={"adjustment": recipe.adjustment}), day)
+            made_by = {name: getattr(recipe, name) for name in ("features", "clustering", "adjustment")}
+            history.run(clean.model_copy(update=made_by), day)
         assert open_store(clean).state().digest() == state.digest()
         self.note_what_happened(sorted(state.published))
 
@@ -253,6 +313,9 @@ class History(RuleBasedStateMachine):
             members = store.objects.table(f"{store.state().published[day].folder}/memberships.parquet")
             for status in members["status"].to_pylist():
                 HAPPENED[status] += 1
+            decision = store.json(f"{store.state().published[day].folder}/decision.json")
+            HAPPENED[decision["decision"]] += 1
+            HAPPENED[f"{decision['decision']} ({decision['reason']})"] += 1
 
 
 def strict(rows: pa.Table, figures: Figures, *_: object) -> Verdict:
@@ -279,6 +342,7 @@ def check(examples: int) -> None:
 def test_random_histories_with_faults_equal_a_clean_forward_run(monkeypatch: pytest.MonkeyPatch) -> None:
     HAPPENED.clear()
     monkeypatch.setattr(acceptance, "gate", strict)
+    monkeypatch.setattr(drift, "CHI_SQUARE", (0.0,) * 10)  # else a handful of users cannot drift
     check(25)
     needed = [
         "a gap longer than the look-back",
@@ -291,6 +355,9 @@ def test_random_histories_with_faults_equal_a_clean_forward_run(monkeypatch: pyt
         "an empty day refused",
         "a closed gate",
         "a run that went on later",
+        "days restated",
+        *("update", "hold (proposed)", "reassigned"),
+        *(f"restructure ({reason})" for reason in ("recipe", "adopted", "scheduled")),
     ]
     assert {what: HAPPENED[what] for what in [*needed, "killed", "moved", "lapsed"] if not HAPPENED[what]} == {}
 
@@ -298,4 +365,5 @@ def test_random_histories_with_faults_equal_a_clean_forward_run(monkeypatch: pyt
 @pytest.mark.soak
 def test_many_random_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceptance, "gate", strict)
+    monkeypatch.setattr(drift, "CHI_SQUARE", (0.0,) * 10)
     check(1000)

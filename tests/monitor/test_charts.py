@@ -8,8 +8,8 @@ from synthetic import FIRST, long_ids
 
 from segmentation.config import Config
 from segmentation.monitor import charts, palette, read_models
-from segmentation.monitor.texts import Texts
 from segmentation.store.store import open_store
+from segmentation.texts import Texts
 
 LAST = FIRST + timedelta(days=11)
 TEXTS = Texts("en")

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from segmentation.config import Config
-from segmentation.errors import ConfigError
+from segmentation.errors import ConfigError, SegmentationError
 from segmentation.store import commits
+from segmentation.store.adoptions import adopt
 from segmentation.store.derivations import Derivations
 from segmentation.store.log import Log
 from segmentation.store.objects import Objects
 from segmentation.store.recipes import record_recipe
-from segmentation.store.state import AcceptedDay, AcceptedTable, Alias, Published, RecipeFrom, State
+from segmentation.store.state import AcceptedDay, AcceptedTable, Adoption, Alias, Published, RecipeFrom, State
 from segmentation.store.store import Store
 
 DAY = date(2024, 3, 1)
@@ -72,7 +73,8 @@ DELIMITED = config(sources={"orders": {"path": "orders/*.csv", "options": {"deli
 
 def test_the_parent_is_the_latest_earlier_published_day() -> None:
     at = state(published=(5, 7))
-    assert [at.parent_of(on(offset)) for offset in (4, 5, 6, 7, 8, 900)] == [None, None, on(5), on(5), on(7), on(7)]
+    parents = [derivations(at).parent_of(on(offset)) for offset in (4, 5, 6, 7, 8, 900)]
+    assert parents == [None, None, on(5), on(5), on(7), on(7)]
 
 
 def test_the_recipe_in_force_is_the_last_recorded_one_that_has_begun() -> None:
@@ -138,6 +140,9 @@ CHANGES: dict[str, tuple[Any, bool]] = {
     ),
     "a recipe from the day on": (lambda at: at.recipes.append(RecipeFrom(OTHER.hash, on(7))), True),
     "a recipe from the next day on": (lambda at: at.recipes.append(RecipeFrom(OTHER.hash, on(8))), False),
+    "an adoption from the day on": (lambda at: at.adoptions.append(Adoption("fit", on(7), "x")), True),
+    "an adoption from the next day on": (lambda at: at.adoptions.append(Adoption("fit", on(8), "x")), False),
+    "an adoption that the parent took": (lambda at: at.adoptions.append(Adoption("fit", on(6), "x")), False),
     "an alias": (lambda at: at.aliases.append(Alias("a", "b", 1.0)), False),
     "who wrote last": (lambda at: setattr(at, "at", "yesterday"), False),
 }
@@ -287,19 +292,56 @@ def test_before_anything_is_published_a_recipe_holds_from_the_beginning(store: S
     assert store.state().recipe_on(on(-5000)) == OTHER.hash
 
 
-@pytest.mark.parametrize(
-    ("sections", "message"),
-    [
-        ({"clustering": {"segments": 7}}, r"\[clustering\] changed \(segments from 5 to 7\)"),
-        ({"features": {"window_days": 6}}, r"\[features\] changed \(window_days from 5 to 6\)"),
-        ({"project": {"timezone": "Europe/Paris"}}, r"timezone = 'Europe/Paris'.*'UTC'"),
-    ],
-)
-def test_a_recipe_that_would_need_another_model_or_other_midnights_is_refused(
-    store: Store, sections: dict[str, Any], message: str
+def test_a_recipe_with_other_midnights_is_refused_unless_the_history_is_restated_from_its_first_day(
+    store: Store,
 ) -> None:
     commits.publish(store, on(6), wanted(store, 6), [])
     number = store.state().number
-    with pytest.raises(ConfigError, match=message):
-        record_recipe(config(**sections), store)
+    elsewhere = config(project={"timezone": "Europe/Paris"})
+    for restate_from in (None, on(7)):
+        with pytest.raises(ConfigError, match=r"timezone = 'Europe/Paris'.*'UTC'"):
+            record_recipe(elsewhere, store, restate_from)
     assert store.state().number == number
+    assert record_recipe(elsewhere, store, on(6)).recipe_on(on(-900)) == elsewhere.recipe().hash
+
+
+def test_a_window_that_grows_is_the_longer_one_on_the_day_of_the_change(store: Store) -> None:
+    """The new model is compared with the old one on the same users: both windows must be whole."""
+    commits.publish(store, on(6), wanted(store, 6), [])
+    record_recipe(config(features={"window_days": 3}), store)
+    at = Derivations(store.state(), store.recipe)
+    assert at.window(on(7)) == [on(offset) for offset in range(3, 8)]
+    commits.publish(store, on(7), wanted(store, 7), [])
+    assert Derivations(store.state(), store.recipe).window(on(8)) == [on(6), on(7), on(8)]
+
+
+def test_a_recipe_restates_from_a_day_on(store: Store) -> None:
+    for offset in (5, 6, 7):
+        commits.publish(store, on(offset), wanted(store, offset), [])
+    record_recipe(config(adjustment={"move_points": 9000}), store, on(6))
+    assert Derivations(store.state(), store.recipe).stale() == [on(6), on(7)]
+    number = store.state().number
+    record_recipe(config(adjustment={"move_points": 9000}), store, on(7))  # in force from there on already
+    assert store.state().number == number
+
+
+def test_a_person_adopts_a_fit_from_the_first_unpublished_day_on(store: Store) -> None:
+    fit = store.put_named("fits", {"algorithm": "kmeans"})
+    with pytest.raises(SegmentationError, match="no day is published yet"):
+        adopt(store, fit, None, "somebody")
+    commits.publish(store, on(6), wanted(store, 6), [])
+    assert adopt(store, fit[:6], None, "somebody") == Adoption(fit, on(7), "somebody")
+    number = store.state().number
+    adopt(store, fit, None, "somebody else")
+    assert store.state().number == number
+    at = store.state()
+    assert [at.adopted(on(offset), on(6)) for offset in (7, 8, 20)] == [fit] * 3  # the first that is published
+    assert at.adopted(on(8), on(7)) is None
+    assert at.adopted(on(6), on(5)) is None
+    assert State.from_document(at.document()).adoptions == at.adoptions
+    other = store.put_named("fits", {"algorithm": "dbscan"})
+    adopt(store, other, on(7), "somebody")
+    assert store.state().adopted(on(7), on(6)) == other  # the last word counts
+    for unknown, message in (("nothing", "the store has no such fit"), ("", "the store has no such fit")):
+        with pytest.raises(ConfigError, match=message):
+            adopt(store, unknown, None, "somebody")

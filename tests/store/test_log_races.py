@@ -81,7 +81,6 @@ def check_chain(objects: Objects) -> list[dict[str, Any]]:
 def test_an_empty_log_is_the_empty_state(tmp_path: Path) -> None:
     state = Log(Objects(tmp_path)).state()
     assert state == State()
-    assert state.parent_of(DAY) is None
     assert state.recipe_on(DAY) is None
 
 

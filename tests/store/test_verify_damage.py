@@ -67,7 +67,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
     assert kinds == {
         *("accepted", "cells", "checkpoints", "first_seen", "fits"),
-        *("log", "quarantine", "raw", "recipes", "snapshots"),
+        *("log", "quarantine", "raw", "recipes", "references", "snapshots"),
     }
     assert verify(open_store(config)) == []
     return folder

@@ -53,6 +53,8 @@ def margin(distances: Distances, published: str, near: str) -> int:
             return 1000  # nothing else is anywhere near
         other = min(others)
     else:
+        if published not in distances:
+            return 1000  # a segment that is no more is out of reach
         other = distances[published]
     if other == 0:
         return 0  # then the nearest is at distance 0 too: no better
@@ -67,11 +69,15 @@ def follow(
     idle: Mapping[str, Distances],
     first_seen: Mapping[str, date],
     rule: Rule = Rule(),
+    as_before: Mapping[str, Distances] | None = None,
+    at_once: bool = False,
 ) -> dict[str, Member]:
-    """The memberships of one day on which the model is its parent's.
+    """The memberships of one day.
 
-    `distances`: of today's population. `before`: the parent's memberships, whole. `idle`: distances that users would have
-    today had they done nothing since the parent's day; who would have no row in the window is not in it.
+    `distances`: of today's population, by today's model. `before`: the parent's memberships, whole. `idle`: distances by the
+    parent's model that users would have today had they done nothing since the parent's day; who would have no row in the
+    window is not in it. `as_before`: today's distances by the parent's model; None where today's is the same. `at_once`:
+    nobody waits.
     """
     population_before = {user: member for user, member in before.items() if member.status != "lapsed"}
     result = {}
@@ -88,18 +94,32 @@ def follow(
         else:
             assert parent_day is not None
             gap = (day - parent_day).days
-            result[user] = _stay(day, gap, distances[user], population_before[user], idle.get(user), rule)
+            old = population_before[user]
+            held = distances[user] if as_before is None else as_before[user]
+            result[user] = _stay(day, gap, distances[user], held, old, idle.get(user), rule, at_once)
     return result
 
 
-def _stay(day: date, gap: int, distances: Distances, old: Member, idle: Distances | None, rule: Rule) -> Member:
+def _stay(
+    day: date,
+    gap: int,
+    distances: Distances,
+    held: Distances,
+    old: Member,
+    idle: Distances | None,
+    rule: Rule,
+    at_once: bool,
+) -> Member:
     published = old.segment_id
     assert published is not None
     near = nearest(distances, published)
     nearest_since, nearest_cause = old.nearest_since, old.nearest_cause
     if near != old.nearest_segment_id:
         nearest_since = day
-        nearest_cause = "ageing" if idle is not None and nearest(idle, published) == near else "behaviour"
+        if idle is not None and nearest(idle, published) == near:
+            nearest_cause = "ageing"
+        else:
+            nearest_cause = "behaviour" if nearest(held, published) == near else "model"
     how_far = margin(distances, published, near)
     if near == published:
         return Member(
@@ -119,7 +139,7 @@ def _stay(day: date, gap: int, distances: Distances, old: Member, idle: Distance
     needed = rule.move_points
     if old.previous_segment_id == near and (day - old.since).days < rule.return_days:
         needed = rule.return_points
-    if points < needed:
+    if points < needed and not at_once:
         return Member(
             published,
             near,
@@ -133,7 +153,8 @@ def _stay(day: date, gap: int, distances: Distances, old: Member, idle: Distance
             how_far,
         )
     settled = margin(distances, near, near)
-    return Member(near, near, nearest_since, nearest_cause, 0, published, "moved", day, nearest_cause, settled)
+    status = "reassigned" if nearest_cause == "model" else "moved"
+    return Member(near, near, nearest_since, nearest_cause, 0, published, status, day, nearest_cause, settled)
 
 
 Cell = dict[str, int]  # users, revenue (1/10,000), behaviour, ageing, model

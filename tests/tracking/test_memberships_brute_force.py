@@ -17,7 +17,7 @@ from brute_force import Member, Rule
 
 from segmentation.config import Adjustment
 from segmentation.tracking import memberships as tracking
-from segmentation.tracking.causes import HadTheyDoneNothing
+from segmentation.tracking.causes import Causes
 from segmentation.tracking.migrations import migrations, span
 
 FIRST = date(2024, 2, 20)  # a leap day is near
@@ -25,32 +25,22 @@ SHOPS = 80
 NAMES = [field.name for field in fields(Member)]
 
 
-class GivenDistances:
-    """Stands in for a fit: the table holds the distances themselves, a column per segment id."""
-
-    def __init__(self, ids: list[str]) -> None:
-        self.ids = ids
-
-    def distances(self, table: pa.Table) -> np.ndarray:
-        return (
-            np.column_stack([table[name].to_numpy() for name in self.ids])
-            if table.num_rows
-            else np.empty((0, len(self.ids)))
-        )
-
-
 @dataclass
 class Day:
     day: date
     parent: date | None
+    ids: list[str]
     distances: dict[str, dict[str, float]]
+    as_before: dict[str, dict[str, float]] | None  # by the parent's model, where today's is another
+    at_once: bool
     idle: dict[str, dict[str, float]]
     revenue: dict[str, int]
     first_seen: dict[str, date]
 
 
-def shop(seed: int) -> tuple[list[str], Rule, list[Day]]:
-    """A random shop: ids in no order, users who come, go and return, days with gaps, distances with ties and zeros."""
+def shop(seed: int) -> tuple[Rule, list[Day]]:
+    """A random shop: ids in no order, users who come, go and return, days with gaps, distances with ties and zeros, models
+    that change: with other segments or with the same."""
     dice = random.Random(seed)
     ids = [f"{dice.randrange(16**8):08x}" for _ in range(dice.randint(1, 4))]
     rule = (
@@ -61,9 +51,16 @@ def shop(seed: int) -> tuple[list[str], Rule, list[Day]]:
     coarse = dice.random() < 0.6  # whole sixteenths: ties, zeros, and margins that end in half a per mille
     users = [f"{dice.choice('aBé0')}{n}" for n in range(dice.randint(1, 12))]
     restless = dice.choice([0.05, 0.15, 0.5])
+    changing = dice.choice([0.0, 0.1, 0.3])
 
     def draw(most: int = 16) -> dict[str, float]:
         return {name: float(dice.randint(0, most)) if coarse else dice.random() * 4 for name in ids}
+
+    def another_model() -> None:
+        """Some segments end, some begin, and everyone may be near others than before."""
+        nonlocal ids
+        ids = [name for name in ids if dice.random() < 0.7]
+        ids += [f"{dice.randrange(16**8):08x}" for _ in range(dice.randint(0 if ids else 1, 2))]
 
     place = {user: draw() for user in users}
     here = {user: dice.random() < 0.6 for user in users}
@@ -82,6 +79,7 @@ def shop(seed: int) -> tuple[list[str], Rule, list[Day]]:
         for user in population:
             first_seen.setdefault(user, day)
         idle = {}
+        ids_before = ids
         for user in population:
             kind = dice.random()
             if kind < 0.4:
@@ -89,10 +87,18 @@ def shop(seed: int) -> tuple[list[str], Rule, list[Day]]:
             elif kind < 0.8:
                 idle[user] = draw(2)
         revenue = {user: dice.randint(-50_000, 2_000_000) for user in population}
-        days.append(Day(day, parent, {user: place[user] for user in population}, idle, revenue, dict(first_seen)))
+        held = at_once = None
+        if parent and dice.random() < changing:
+            held = {user: place[user] for user in population}
+            at_once = dice.random() < 0.7
+            if at_once:
+                another_model()
+            place = {user: draw() if dice.random() < 0.7 or ids != ids_before else place[user] for user in users}
+        now = {user: place[user] for user in population}
+        days.append(Day(day, parent, ids, now, held, bool(at_once), idle, revenue, dict(first_seen)))
         parent = day
         day += timedelta(days=dice.choice([1, 1, 1, 1, 1, 2, 3, 7, dice.randint(8, 40)]))
-    return ids, rule, days
+    return rule, days
 
 
 @cache
@@ -100,33 +106,40 @@ def compared(
     seed: int,
 ) -> tuple[list[Day], list[tuple[Day, pa.Table, pa.Table | None]], list[tuple[date, dict[str, Member]]]]:
     """A shop's days, its real history and the expected one; made once for all tests."""
-    ids, rule, days = shop(seed)
-    return days, list(real_history(ids, rule, days)), expected_history(rule, days)
+    rule, days = shop(seed)
+    return days, list(real_history(rule, days)), expected_history(rule, days)
 
 
-def real_history(ids: list[str], rule: Rule, days: list[Day]) -> Iterator[tuple[Day, pa.Table, pa.Table | None]]:
-    """Each day with the memberships that the real code gives, and its parent's without the lapsed."""
+def placed(distances: Mapping[str, Mapping[str, float]], ids: list[str]) -> tuple[pa.Array, tracking.Assignment]:
+    users = sorted(distances)
+    table = np.array([[distances[user][name] for name in ids] for user in users]).reshape(-1, len(ids))
+    return pa.array(users, pa.string()), tracking.Assignment.of(ids, table)
+
+
+def real_history(rule: Rule, days: list[Day], turn: int = 0) -> Iterator[tuple[Day, pa.Table, pa.Table | None]]:
+    """Each day with the memberships that the real code gives, and its parent's without the lapsed.
+
+    turn: by how many places the columns are turned.
+    """
     parent: tracking.Parent | None = None
     adjustment = Adjustment(**vars(rule))
+    ids_before: list[str] = []
     for at in days:
-        users = pa.array(sorted(at.distances), pa.string())
-        table = np.array([[at.distances[user][name] for name in ids] for user in users.to_pylist()]).reshape(
-            -1, len(ids)
-        )
-        today = tracking.Assignment.of(ids, table)
+        ids = at.ids[turn:] + at.ids[:turn]
+        users, today = placed(at.distances, ids)
         if parent is None:
             members = tracking.baseline(at.day, users, today)
         else:
-            had = sorted(at.idle)
-            idle = pa.table(
-                {"user_id": pa.array(had, pa.string())}
-                | {name: pa.array([at.idle[user][name] for user in had], pa.float64()) for name in ids}
+            causes = Causes(
+                users,
+                lambda at=at, ids=ids_before: placed(at.idle, ids),  # type: ignore[misc]
+                None if at.as_before is None else lambda at=at, ids=ids_before: placed(at.as_before, ids),  # type: ignore[misc]
             )
-            causes = HadTheyDoneNothing(users, lambda idle=idle: idle, GivenDistances(ids), ids)  # type: ignore[arg-type]
             seen = np.array([at.first_seen[user] <= parent.day for user in users.to_pylist()], dtype=bool)
-            members = tracking.follow(at.day, users, today, parent, adjustment, seen, causes)
+            members = tracking.follow(at.day, users, today, parent, adjustment, seen, causes, at_once=at.at_once)
         yield at, members, parent.memberships if parent else None
         parent = tracking.Parent.of(at.day, members)
+        ids_before = ids
 
 
 def as_members(table: pa.Table) -> dict[str, Member]:
@@ -149,7 +162,9 @@ def expected_history(rule: Rule, days: list[Day]) -> list[tuple[date, dict[str, 
     history: list[tuple[date, dict[str, Member]]] = []
     before: Mapping[str, Member] = {}
     for at in days:
-        before = brute_force.follow(at.day, at.parent, at.distances, before, at.idle, at.first_seen, rule)
+        before = brute_force.follow(
+            at.day, at.parent, at.distances, before, at.idle, at.first_seen, rule, at.as_before, at.at_once
+        )
         history.append((at.day, before))
     return history
 
@@ -198,9 +213,9 @@ def test_the_random_shops_hold_what_they_are_meant_to_hold() -> None:
     """Otherwise the comparisons above would compare less than they say."""
     seen: Counter[str] = Counter()
     for seed in range(SHOPS):
-        ids, rule, _ = shop(seed)
+        rule, _ = shop(seed)
         days, _, history = compared(seed)
-        seen[f"k={len(ids)}"] += 1
+        seen[f"k={len(days[0].ids)}"] += 1
         before: Mapping[str, Member] = {}
         for at, (_, members) in zip(days, history, strict=True):
             gap = (at.day - at.parent).days if at.parent else 0
@@ -210,7 +225,7 @@ def test_the_random_shops_hold_what_they_are_meant_to_hold() -> None:
                 seen[member.status] += 1
                 seen[f"{member.status} by {member.cause}"] += 1
                 old = before.get(user)
-                if member.status in ("stayed", "moved") and old:
+                if at.as_before is None and member.status in ("stayed", "moved") and old:
                     near = at.distances[user]
                     challenger = member.nearest_segment_id != old.segment_id
                     if member.nearest_since == at.day and (idle := at.idle.get(user)):
@@ -233,7 +248,10 @@ def test_the_random_shops_hold_what_they_are_meant_to_hold() -> None:
     assert min(seen[name] for name in ("k=1", "k=2", "k=3", "k=4", "gap", "nobody here", "tie", "at a centre")) >= 10, (
         seen
     )
-    for name in ("moved by ageing", "moved by behaviour", "entered", "reactivated", "lapsed", "stayed", "went back"):
+    for name in (
+        *("moved by ageing", "moved by behaviour", "reassigned by model"),
+        *("entered", "reactivated", "lapsed", "stayed", "went back"),
+    ):
         assert seen[name] >= 10, (name, seen)
     for name in (
         "a gap counts several times",
@@ -266,11 +284,8 @@ def test_rows_and_columns_of_migrations_add_up_to_both_populations() -> None:
 
 def test_the_order_in_which_a_fit_names_its_segments_changes_nothing() -> None:
     for seed in range(6):
-        ids, rule, days = shop(seed)
-        turned = ids[1:] + ids[:1]
-        for (_, one, _), (_, other, _) in zip(
-            real_history(ids, rule, days), real_history(turned, rule, days), strict=True
-        ):
+        rule, days = shop(seed)
+        for (_, one, _), (_, other, _) in zip(real_history(rule, days), real_history(rule, days, turn=1), strict=True):
             assert one.equals(other)
 
 

@@ -1,4 +1,4 @@
-"""The words of the report, one TOML file per language, and how the language writes numbers and dates."""
+"""The words that users see, one TOML file per language, and how the language writes numbers and dates."""
 
 import tomllib
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Texts:
 
 @cache
 def _entries(lang: str) -> Mapping[str, Any]:
-    document = tomllib.loads(files("segmentation.monitor").joinpath(f"texts.{lang}.toml").read_text(encoding="utf-8"))
+    document = tomllib.loads(files("segmentation").joinpath(f"texts.{lang}.toml").read_text(encoding="utf-8"))
     return {f"{section}.{key}": value for section, keys in document.items() for key, value in keys.items()}
 
 

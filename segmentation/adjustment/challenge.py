@@ -1,0 +1,127 @@
+"""A challenger: another fit of today's users, and what it would change against the model that is in force."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segmentation.clustering import kmeans, selection
+from segmentation.clustering.model import Fit, Model
+from segmentation.clustering.transform import Matrix, Transform
+from segmentation.config import Clustering
+from segmentation.store.content import hash_json, money_units
+from segmentation.tracking import identity
+
+BETTER = 0.01  # the share of inertia that another optimum must save, else the parent's is kept
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fit, and how its number of segments was chosen."""
+
+    fit: Fit
+    evidence: Document
+
+
+def fitted(features: pa.Table, names: tuple[str, ...], settings: Clustering, keep: int | None, one: bool) -> Fitted:
+    """Fit today's users anew. keep: a number of segments to stay with if it still holds; one: put all into one."""
+    if one or not features.num_rows:
+        return Fitted(Fit.of(features, names, settings, 1), {})
+    if settings.algorithm != "kmeans":
+        return Fitted(Fit.of(features, names, settings, None), {"structure": "density"})
+    sample = Fit.sampled(features, settings.sample_users)
+    choice = selection.choose(Transform.fit(sample, names).apply(sample), settings, keep)
+    evidence = {"structure": choice.structure, "candidates": choice.candidates}
+    return Fitted(Fit.of(features, names, settings, choice.segments), evidence)
+
+
+def settled(new: Fit, parent: Fit, before: pa.Table, features: pa.Table, settings: Clustering) -> Fit:
+    """The new fit, unless the parent's centres, moved to their optimum in the same space, are about as good.
+
+    K-means has many optima of nearly the same inertia. Going from one to another would call borders a change of structure.
+    """
+    same = new.algorithm == parent.algorithm == "kmeans" and new.transform.features == parent.transform.features
+    if not same or len(new.centres) != len(parent.centres) or not before["user_id"].equals(features["user_id"]):
+        return new
+    points = new.points(features)
+    nearest = np.argmin(parent.distances(before), axis=1)
+    if len(np.unique(nearest)) < len(parent.centres):
+        return new
+    start = np.array([points[nearest == code].mean(axis=0) for code in range(len(parent.centres))])
+    sample = new.points(Fit.sampled(features, settings.sample_users))
+    kept = kmeans.continued(sample, start)
+    if _inertia(sample, new.centres) < (1 - BETTER) * _inertia(sample, kept):
+        return new
+    return replace(new, centres=np.unique(kept, axis=0))
+
+
+def _inertia(points: Matrix, centres: Matrix) -> float:
+    return float((kmeans.distances(points, centres).min(axis=1) ** 2).sum())
+
+
+def moved_along(parent: Fit, points: Matrix, smoothing: float) -> Fit:
+    """The parent's fit with its centres moved towards the optimum that they lead to in today's points.
+
+    c = smoothing · parent's + (1 − smoothing) · optimum: evolutionary K-means (Chakrabarti, Kumar, Tomkins 2006).
+    points: today's users in the parent's space, (users, features).
+    """
+    optimum = kmeans.continued(points, parent.centres)
+    return replace(parent, centres=np.round(smoothing * parent.centres + (1 - smoothing) * optimum, 6) + 0.0)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What another fit would change.
+
+    model: the fit with the ids that its segments would have; events: what happened to whom (`identity.carry_over`);
+    evidence: `impact`, the shares of users and of revenue that would be reassigned, and `centre_shift`, how far a surviving
+    segment's users would lie from where it was at its birth or last restructure at the most, in frozen standard deviations
+    (None where the spaces are of different features).
+    """
+
+    fit: Fit
+    model: Model
+    events: list[Document]
+    evidence: Document
+
+    @property
+    def differs(self) -> bool:
+        """Whether a segment is born, dies, splits or merges."""
+        return any(event["event"] != "survived" for event in self.events)
+
+
+def compare(parent: Model, parent_fit: Fit, before: pa.Table, fit: Fit, features: pa.Table, day: date) -> Compared:
+    """Both models score the same users, each by its own features: `before` and `features`, both sorted by user_id."""
+    users = features["user_id"].combine_chunks()
+    others = before["user_id"].combine_chunks()
+    before = before.filter(pc.is_in(others, value_set=users))
+    features = features.filter(pc.is_in(users, value_set=others))
+    old = np.argmin(parent_fit.distances(before), axis=1)
+    new = np.argmin(fit.distances(features), axis=1)
+    states = parent.states(parent_fit)
+    counts = identity.overlap(old, new, (len(states), len(fit.centres) + fit.has_noise))
+    model, events = identity.carry_over(parent, states, fit, hash_json(fit.document()), day, counts)
+    reassigned = np.array(states)[old] != np.array(model.states(fit))[new]
+    shift = None
+    if fit.transform.features == parent_fit.transform.features:
+        points = parent_fit.points(before)
+        centres = {segment.segment_id: np.array(segment.centre) for segment in parent.segments}
+        moved = [
+            float(np.linalg.norm(points[new == code].mean(axis=0) - centres[name]))
+            for code, name in enumerate(model.ids)
+            if name in centres and (new == code).any()
+        ]
+        shift = round(max(moved, default=0.0), 6)
+    return Compared(fit, model, events, {"impact": _impact(reassigned, features), "centre_shift": shift})
+
+
+def _impact(reassigned: np.ndarray[Any, np.dtype[np.bool_]], features: pa.Table) -> dict[str, float]:
+    impact = {"users": round(float(reassigned.mean()), 6)}
+    if "revenue" in features.column_names:
+        revenue = money_units(features["revenue"]).astype(np.float64).clip(0)
+        impact["revenue"] = round(float(revenue[reassigned].sum() / max(revenue.sum(), 1.0)), 6)
+    return impact

@@ -1,0 +1,123 @@
+"""Evaluation days: cheap figures that say whether the model still fits its users, and when it must be challenged."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from segmentation.clustering.transform import Matrix
+from segmentation.config import Adjustment
+
+FIRST_MONDAY = date(1970, 1, 5)
+FAR = 0.99  # the quantile of the distances to the nearest segment beyond which a user is far
+LAST, OFTEN = 3, 2  # so often among the last evaluations
+CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
+
+
+def evaluation_day(day: date, parent: date | None, every: int) -> bool:
+    """Whether a day is the first published one of its block of `every` days.
+
+    parent: the latest earlier published day; None on the first day of a history, which has nothing to evaluate. A gap that is
+    filled later changes nothing beyond its own block.
+    """
+    return parent is not None and block(day, every) != block(parent, every)
+
+
+def block(day: date, every: int) -> int:
+    """The number of the block of `every` days that a day is in, counted from Monday 1970-01-05."""
+    return (day - FIRST_MONDAY).days // every
+
+
+def fitted(distances: Matrix, ids: Sequence[str]) -> dict[str, Any]:
+    """What later days are held against, for model.json: the figures of the day on which the model was made.
+
+    distances: (users, states), as `Fit.distances` gives them; ids: of the segments, in the order of the columns. A column
+    beyond them is that of NOISE.
+
+    Returns `users`; `far`, the 99 % quantile of the distances to the nearest segment, so that 1 % of the users are beyond it
+    (None without users); `shares`, of all users, by segment.
+    """
+    users = len(distances)
+    far = round(float(np.quantile(_nearest(distances, ids), FAR)), 6) if users and ids else None
+    return {"users": users, "far": far, "shares": _shares(distances, ids)}
+
+
+def evaluate(
+    day: date, distances: Matrix, ids: Sequence[str], reference: Mapping[str, Any], drift: pa.Table
+) -> dict[str, Any]:
+    """The day's figures, for decision.json. reference: what `fitted` gave; drift: the day's table of drift.
+
+    Returns `date`; `users`; `far`, the share of users beyond the reference's distance; `far_noise`, the share that chance
+    reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments with at most half
+    of the share that they had, if that is more than chance; `drift`, the features with an alarm.
+    """
+    users, before = len(distances), reference["users"]
+    shares = _shares(distances, ids)
+    if users and before and ids:
+        far = round(float(np.mean(_nearest(distances, ids) > reference["far"])), 6)
+        chance = CERTAIN * math.sqrt(1 / users + 1 / before)
+        angle = math.asin(math.sqrt(1 - FAR)) + chance / 2  # where _effect is `chance`
+        far_noise = round(math.sin(min(angle, math.pi / 2)) ** 2, 6)
+        halved = [
+            segment
+            for segment, share in sorted(reference["shares"].items())
+            if shares[segment] <= share / 2 and _effect(share, shares[segment]) > chance
+        ]
+    else:
+        far, far_noise, halved = 0.0, 1.0, []
+    return {
+        "date": day.isoformat(),
+        "users": users,
+        "far": far,
+        "far_noise": far_noise,
+        "shares": shares,
+        "halved": halved,
+        "drift": sorted(drift.filter(drift["alarm"])["feature"].to_pylist()),
+    }
+
+
+def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[dict[str, Any]]:
+    """Why the model must be challenged today; empty if nothing calls for it.
+
+    evaluations: those of the present model so far, today's last. Whatever is found today and was found on at least 2 of the
+    last 3 evaluation days counts:
+
+    * `{"reason": "far", "share"}`: more than `far_share` of the users are far, and more than by chance,
+    * `{"reason": "halved", "segments"}`: they have lost half of their share,
+    * `{"reason": "drift", "features"}`: they have an alarm.
+    """
+    recent = evaluations[-LAST:]
+    reasons: list[dict[str, Any]] = []
+    far = [{"far"} if one["far"] > max(settings.far_share, one["far_noise"]) else set() for one in recent]
+    if _often(far):
+        reasons.append({"reason": "far", "share": recent[-1]["far"]})
+    if segments := _often([one["halved"] for one in recent]):
+        reasons.append({"reason": "halved", "segments": segments})
+    if features := _often([one["drift"] for one in recent]):
+        reasons.append({"reason": "drift", "features": features})
+    return reasons
+
+
+def _often(found: Sequence[Collection[str]]) -> list[str]:
+    """What is in the last one and in at least OFTEN of all, sorted."""
+    return sorted(name for name in found[-1] if sum(name in one for one in found) >= OFTEN) if found else []
+
+
+def _nearest(distances: Matrix, ids: Sequence[str]) -> Matrix:
+    """Each user's distance to the nearest segment; NOISE, at a constant distance, is none."""
+    return np.asarray(distances[:, : len(ids)].min(axis=1))
+
+
+def _shares(distances: Matrix, ids: Sequence[str]) -> dict[str, float]:
+    """The share of users to whom each segment is the nearest; those to whom NOISE is are in none."""
+    users = len(distances)
+    counts = np.bincount(np.argmin(distances, axis=1), minlength=len(ids)) if users and ids else np.zeros(len(ids))
+    return {segment: round(int(count) / max(users, 1), 6) for segment, count in zip(ids, counts, strict=False)}
+
+
+def _effect(one: float, other: float) -> float:
+    """How far two shares are apart: Cohen's h (1988), whose variance is 1/N + 1/M whatever the shares."""
+    return 2 * abs(math.asin(math.sqrt(one)) - math.asin(math.sqrt(other)))

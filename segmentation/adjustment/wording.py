@@ -1,0 +1,79 @@
+"""A day's decision in one sentence, in the reader's language."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from segmentation.texts import Texts, share, whole
+
+ENGLISH = Texts("en")
+
+
+def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
+    """What was decided about the segments, and why; `decision` is a decision.json."""
+    evidence, reason = decision["evidence"], decision["reason"]
+    places = {
+        "users": whole(evidence["users"]),
+        "segments": whole(evidence["segments"]),
+        "lacks": _lacks(evidence, texts),
+        "drift": _drift(evidence, texts),
+        "changes": _changes(decision, texts),
+    }
+    if "model_born" in evidence:
+        places["born"] = texts.day(date.fromisoformat(evidence["model_born"]))
+    if "evaluation" in evidence:
+        places["far"] = share(evidence["evaluation"]["far"])
+        places["ids"] = texts("page.comma").join(evidence["evaluation"]["halved"])
+    match decision["decision"]:
+        case "baseline":
+            if reason != "first_day":
+                return texts(f"decision.first_{reason}", **places)
+            features = _features(evidence["features"], texts)
+            return texts("decision.first_day", features=features, structure=_structure(evidence, texts), **places)
+        case "update":
+            return texts("decision.update", shift=f"{evidence['centre_shift']:.2f}", **places)
+        case "restructure":
+            places["why"] = texts(f"decision.why_{reason}", **places)
+            return texts("decision.restructure", impact=share(evidence["impact"]["users"]), **places)
+    if reason in ("challenged", "proposed"):
+        places["why"] = texts(f"decision.why_{evidence['challenge']['reason']}", **places)
+        places["impact"] = share(evidence["challenge"]["impact"]["users"])
+    return texts(f"decision.hold_{reason}", **places)
+
+
+def _structure(evidence: Mapping[str, Any], texts: Texts) -> str:
+    asked = evidence["segments_asked"]
+    if isinstance(asked, int) and evidence["structure"] == "given" and evidence["segments"] < asked:
+        return texts("decision.structure_fewer", asked=whole(asked))
+    return texts(f"decision.structure_{evidence['structure']}", segments=whole(evidence["segments"]))
+
+
+def _lacks(evidence: Mapping[str, Any], texts: Texts) -> str:
+    found = evidence.get("lacks", {})
+    told = (
+        texts(f"decision.lacks_{name}", there=whole(there), needed=whole(needed))
+        for name, (there, needed) in found.items()
+    )
+    return texts("page.comma").join(told)
+
+
+def _drift(evidence: Mapping[str, Any], texts: Texts) -> str:
+    names = evidence.get("evaluation", {}).get("drift", ())
+    if not names:
+        return texts("decision.no_drift")
+    return texts("decision.drifted", features=_features(names, texts))
+
+
+def _features(names: Iterable[str], texts: Texts) -> str:
+    labels = (texts.known("features", name) for name in names)
+    return texts("page.comma").join(label[:1].lower() + label[1:] for label in labels)
+
+
+def _changes(decision: Mapping[str, Any], texts: Texts) -> str:
+    proposals = decision["state"]["proposals"] if decision["reason"] == "proposed" else []
+    events = proposals[-1]["events"] if proposals else decision["events"]
+    counted = Counter(event["event"] for event in events)
+    return texts("page.comma").join(
+        texts(f"decision.event_{name}", count=whole(count)) for name, count in sorted(counted.items())
+    )

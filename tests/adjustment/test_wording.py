@@ -1,0 +1,92 @@
+"""Every decision can be said in one sentence in every language, and no sentence is kept that no decision uses."""
+
+from typing import Any
+
+import pytest
+from languages import Recording, entries
+
+from segmentation.adjustment.wording import sentence
+from segmentation.texts import LANGUAGES, Texts
+
+EVALUATION = {"date": "2026-03-02", "users": 1200, "far": 0.034, "halved": ["0a1b2c3d"], "drift": ["recency"]}
+EVENTS = [{"event": name, "from": [], "to": []} for name in ("survived", "split", "merged", "absorbed", "died", "born")]
+IMPACT = {"users": 0.31, "revenue": 0.4}
+
+
+def decided(decision: str, reason: str, events: list[dict[str, Any]] | None = None, **evidence: Any) -> dict[str, Any]:
+    known = {"users": 1200, "segments": 4, "model_born": "2026-01-05", "features": ["recency", "frequency"]}
+    proposals = [{"events": EVENTS, "segments": 5}] if reason == "proposed" else []
+    return {
+        "decision": decision,
+        "reason": reason,
+        "evidence": {**known, "segments_asked": "auto", **evidence},
+        "events": events or [],
+        "state": {"proposals": proposals},
+    }
+
+
+def challenged(reason: str, decision: str = "challenged") -> dict[str, Any]:
+    return decided(
+        "hold", decision, evaluation=EVALUATION, challenge={"reason": reason, "impact": IMPACT, "structure": "natural"}
+    )
+
+
+LACKS = {"users": [12, 100], "days": [3, 7]}
+DECISIONS = [
+    *(
+        decided("baseline", "first_day", structure=name, segments_asked=4)
+        for name in ("natural", "reproducible", "constructive", "kept", "given", "density")
+    ),
+    decided("baseline", "first_day", structure="given", segments_asked=9),
+    decided("baseline", "lacking", lacks=LACKS),
+    decided("baseline", "nobody"),
+    *(decided("hold", reason) for reason in ("ordinary", "nobody")),
+    decided("hold", "lacking", lacks=LACKS),
+    decided("hold", "evaluated", evaluation=EVALUATION),
+    decided("hold", "evaluated", evaluation={**EVALUATION, "drift": []}),
+    *(challenged(reason) for reason in ("far", "halved", "scheduled", "moved", "lone")),
+    challenged("far", "proposed"),
+    decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
+    *(decided("restructure", reason, EVENTS, evaluation=EVALUATION, impact=IMPACT) for reason in ("far", "halved")),
+    *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted")),
+]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_text_about_decisions_is_used(lang: str) -> None:
+    texts = Recording(lang)
+    said = [sentence(decision, texts) for decision in DECISIONS]
+    assert {key for key in entries(lang) if key.startswith("decision.")} <= texts.asked
+    assert not [text for text in said if "{" in text or "None" in text]
+    if lang != "en":
+        assert not [text for text in said if "segment" in text or "user" in text]
+
+
+@pytest.mark.parametrize(
+    ("decision", "text"),
+    [
+        (
+            decided("baseline", "first_day", structure="natural"),
+            "First day of the history: 4 segments were founded on 1,200 users, by recency, frequency. "
+            "There are gaps between them: they are natural.",
+        ),
+        (
+            decided("baseline", "lacking", lacks=LACKS),
+            "First day of the history: there is too little data to tell segments apart (12 users of 100, 3 days with rows "
+            "of 7), so everyone is in one.",
+        ),
+        (
+            decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
+            "The data has moved (recency drifted), and the centres with it, to at most 0.18 standard deviations from where "
+            "they were founded. The segments are the same.",
+        ),
+        (
+            challenged("halved", "proposed"),
+            "Another model was fitted (a segment lost half of its share: 0a1b2c3d): 1 absorbed, 1 born, 1 died, 1 merged, "
+            "1 split, 1 survived. It would reassign 31.0% of the users, too many to take it unasked: it is proposed, and the "
+            "segments of 5 January 2026 were kept.",
+        ),
+    ],
+)
+def test_the_sentence(decision: dict[str, Any], text: str) -> None:
+    assert sentence(decision, Texts("en")) == text
