@@ -305,7 +305,12 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
         "users": dimension.accepted if dimension else None,
         "quality": {name: table.quality for name, table in state.accepted[day].tables.items()},
     }
-    sums = _sums(store, inputs, day, day, recipe.features)
+    everyone = _everyone(store, inputs, day, day, recipe.features)
+    excluded = _excluded(store, inputs)
+    sums = everyone.filter(pc.invert(pc.is_in(everyone["user_id"], value_set=excluded)))
+    if USERS in inputs["quality"]:
+        there = everyone.num_rows - sums.num_rows
+        inputs["quality"][USERS] = _with_excluded(inputs["quality"][USERS], len(excluded), there, everyone.num_rows)
     features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
     if "orders.amount" in columns:
         features = features.append_column("revenue", money(sums["amount"].fill_null(0).to_numpy()))
@@ -335,12 +340,29 @@ def _check_currency(day: date, window: Mapping[date, AcceptedDay]) -> None:
 
 def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
     """The window sums of the population: everyone with a row in the window whom the table of users does not exclude."""
+    sums = _everyone(store, inputs, as_of, known_until, settings)
+    return sums.filter(pc.invert(pc.is_in(sums["user_id"], value_set=_excluded(store, inputs))))
+
+
+def _everyone(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
+    """The window sums of everyone with a row in the window."""
     paths = {
         name: [(date.fromisoformat(day), store.objects.path(key)) for day, key in sorted(days.items())]
         for name, days in inputs["cells"].items()
     }
-    sums = window_sums(paths, as_of, known_until, settings)
-    return sums.filter(pc.invert(pc.is_in(sums["user_id"], value_set=_excluded(store, inputs))))
+    return window_sums(paths, as_of, known_until, settings)
+
+
+def _with_excluded(quality: dict[str, Any], excluded: int, there: int, users: int) -> dict[str, Any]:
+    """The quality of the table of users, with how many of those whom it excludes have rows in the window (`excluded_there`),
+    and a warning if nobody has: then their ids may be written otherwise than in the other tables."""
+    warning = {
+        "expectation": "excluded",
+        "reason": "nobody of those who are to be left out has a row in the window: are the ids written as in the other tables?",
+        "observed": {"excluded": excluded, "users": users},
+    }
+    lost = [warning] if excluded and users and not there else []
+    return {**quality, "excluded_there": there, "warnings": [*quality["warnings"], *lost]}
 
 
 def _excluded(store: Store, inputs: Mapping[str, Any]) -> pa.Array:

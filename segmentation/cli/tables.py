@@ -170,6 +170,7 @@ NOTED = {  # counts of accepted rows that are worth a second look
     "unknown_event_type": "of an unknown event type",
     "before_sign_up": "from before the user signed up",
     "excluded": "of users who are left out",
+    "excluded_there": "of these, with rows of their own in the window",
 }
 
 

@@ -313,7 +313,15 @@ def quality(page: Page) -> Markup:
 
 
 # Of accepted rows; each is of one table.
-FACTS = ("returns", "zero_quantity", "zero_amount", "before_sign_up", "unknown_event_type", "excluded")
+FACTS = (
+    "returns",
+    "zero_quantity",
+    "zero_amount",
+    "before_sign_up",
+    "unknown_event_type",
+    "excluded",
+    "excluded_there",
+)
 
 
 def _quality_card(page: Page, name: str, counts: Record) -> Markup:

@@ -227,3 +227,22 @@ def test_two_files_of_the_same_bytes_count_each_for_the_day_that_its_name_says(t
     for day in DAYS[5:9]:
         history.run(alone, day)
     assert open_store(alone).state().digest() == open_store(config).state().digest()
+
+
+def test_excluded_users_whom_nobody_knows_are_told(tmp_path: Path) -> None:
+    """Ids that are written otherwise than in the orders leave nobody out; the quality of the day must not hide that."""
+    shop_of(tmp_path)
+    config = config_of(tmp_path)
+
+    def quality(day: date) -> dict[str, Any]:
+        history.run(config, day)
+        store = open_store(config)
+        found = store.json(f"{store.state().published[day].folder}/quality.json")["tables"]["users"]
+        return {"there": found["excluded_there"], "warned": [warning["expectation"] for warning in found["warnings"]]}
+
+    assert quality(DAYS[5]) == {"there": 0, "warned": []}
+    write_users(tmp_path, ("u1", "u2"))
+    assert quality(DAYS[6]) == {"there": 2, "warned": []}
+    rows = [f"{user.upper()},yes,{FIRST}" for user in USERS]
+    (tmp_path / "users.csv").write_text("\n".join(["user_id,excluded,signed_up_at", *rows]) + "\n")
+    assert quality(DAYS[7]) == {"there": 0, "warned": ["excluded"]}
