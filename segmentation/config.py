@@ -382,6 +382,6 @@ def reference() -> str:
         lines += ["| setting | default | meaning |", "|---|---|---|"]
         for key, field in model.model_fields.items():
             if field.description:
-                default = "" if field.default is None else json.dumps(field.default, default=str)
+                default = "" if field.is_required() or field.default is None else json.dumps(field.default, default=str)
                 lines.append(f"| `{key}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(lines) + "\n"

@@ -284,7 +284,7 @@ def _text(
     yield _entry(f"window_days = {window}", f"how many days back a user's behaviour is looked at ({seen})")
     yield ""
     yield "[clustering]"
-    yield _entry("segments = 5", "how many segments")
+    yield _entry('segments = "auto"', "how many: chosen from the data; or a number")
 
 
 def _project(planned: Sequence[Planned], days: tuple[date, date] | None, window: int) -> Iterator[str]:

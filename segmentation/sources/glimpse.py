@@ -30,6 +30,7 @@ PEEK_BYTES = 1 << 16  # to see what a file's columns are called
 LOOK_ROWS = 40_000  # of Parquet, which is read by rows
 COUNTED_ROWS = 20_000_000  # of which the first and the last day are looked for
 FILES_READ = 12  # of many files, from the first to the last
+LONGEST_LINE = 60  # characters, in a message
 LONGEST_FIELD = 16 << 20
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 DATE_LIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b.*")
@@ -178,6 +179,17 @@ class _Text:
         if not records:
             raise DataContractError(f"{self.path} has no records; give a sample with rows")
         width = Counter(map(len, records)).most_common(1)[0][0]
+        first = self.text.lstrip().splitlines()[0].strip()
+        if re.fullmatch(r"sep=.", first):
+            raise DataContractError(
+                f"{self.path}: its first line, {first!r}, is meant for a spreadsheet; remove it, so that the names of the "
+                "columns come first"
+            )
+        if len(records[0]) == 1 < width:
+            raise DataContractError(
+                f"{self.path}: its first line, {first[:LONGEST_LINE]!r}, has one value where most have {width}; remove what "
+                "stands above the names of the columns"
+            )
         self.header = len(records[0]) == width and has_header(records[0], records[1:])
         names = [value.strip() for value in records[0]] if self.header else [""] * width
         names = [name or f"column{place}" for place, name in enumerate(names)]

@@ -1,5 +1,6 @@
 """Which canonical table a sample is, and which of its columns is which: by their names, and by their values."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,8 @@ from segmentation.sources.spellings import (
 from segmentation.tables import EVENTS, ORDERS, OURS, REVIEWS, TABLES, USERS, Kind
 
 EXACT, PARTLY = 100.0, 40.0
+CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?")
+MOSTLY = 0.9  # of the values
 CLOSE = 1.0  # scores of two tables
 RANK = 0.5  # what each place further down in the list of usual names costs
 ENDING = 3  # letters of a usual name that a longer name must end with
@@ -181,6 +184,7 @@ def _as(table: str, columns: Sequence[Column], glimpse: Glimpse, hints: set[str]
         unsure["user_id"] = "each row has a value of its own: users come back, so is it an order's or a visit's number?"
     if time and time in chosen:
         _about_time(time, chosen[time], others, unsure)
+        _time_apart(time, chosen[time], columns, unsure)
     used = {column.place for column in chosen.values()}
     unused = [column for column in columns if column.place not in used]
     return Guess(table, glimpse, chosen, others, unsure, score, unused)
@@ -398,6 +402,17 @@ def _of_users(
         ):
             chosen[name] = column
     return score + 1
+
+
+def _time_apart(time: str, column: Column, columns: Sequence[Column], unsure: dict[str, str]) -> None:
+    """Say so where the times are dates and another column has the time of day."""
+    if not any(":" in value for value in column.counts):
+        clocks = [other for other in columns if other is not column and other.share(CLOCK) >= MOSTLY]
+        if clocks:
+            unsure[time] = (
+                f"only the date: the time of day is in {clocks[0].name}; to have both, read the file by a query, as in sql = "
+                f"\"SELECT *, concat({column.name}, ' ', {clocks[0].name}) AS {time} FROM read_csv(…, all_varchar = true)\""
+            )
 
 
 def _about_time(time: str, column: Column, others: Mapping[str, list[Column]], unsure: dict[str, str]) -> None:

@@ -14,6 +14,10 @@ from segmentation.sources.source_file import CSV, DATABASE, JSON_LINES, PARQUET,
 ENDINGS = {
     ".csv": CSV,
     ".csv.gz": CSV,
+    ".tsv": CSV,
+    ".tsv.gz": CSV,
+    ".txt": CSV,
+    ".txt.gz": CSV,
     ".parquet": PARQUET,
     ".jsonl": JSON_LINES,
     ".jsonl.gz": JSON_LINES,
@@ -72,7 +76,7 @@ def _kind(name: str, table: str) -> str:
         if name.lower().endswith(ending):
             return kind
     raise DataContractError(
-        f"{name} is neither CSV (.csv, .csv.gz) nor Parquet (.parquet) nor JSON lines (.jsonl, .jsonl.gz, .ndjson); let "
+        f"{name} is neither CSV (.csv, .tsv, .txt, also .gz) nor Parquet (.parquet) nor JSON lines (.jsonl, .jsonl.gz, .ndjson); let "
         f"[sources.{table}] path name only such files"
     )
 

@@ -134,7 +134,17 @@ def test_without_a_user_the_columns_are_told_and_no_values(run: Run, tmp_path: P
         ("twice.csv", b"user_id,user_id,date\nu1,u1,2024-03-01\n", "twice.csv has 2 columns 'user_id'"),
         ("broken.parquet", b"PAR1 and no more", "broken.parquet cannot be read"),
         ("cut.csv.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03cut", "cut.csv.gz cannot be read"),
-        ("notes.txt", b"hello", "notes.txt is none of .csv"),
+        ("notes.doc", b"hello", "notes.doc is none of .csv"),
+        (
+            "excel.csv",
+            b"sep=;\nuser_id;ordered_at\nu1;2024-03-01\n",
+            "its first line, 'sep=;', is meant for a spreadsheet",
+        ),
+        (
+            "titled.csv",
+            b"Sales of March\nuser_id,ordered_at\nu1,2024-03-01\nu2,2024-03-01\n",
+            "remove what stands above",
+        ),
     ],
 )
 def test_samples_that_cannot_be_read(run: Run, tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -143,6 +153,14 @@ def test_samples_that_cannot_be_read(run: Run, tmp_path: Path, name: str, conten
     assert (code, out) == (1, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_time_of_day_in_a_column_of_its_own_is_told(run: Run, tmp_path: Path) -> None:
+    rows = [f"{number % 9},2024-03-0{1 + number % 7},1{number % 10}:30:00,5.5" for number in range(60)]
+    (tmp_path / "orders.tsv").write_text("\n".join(["user_id,sale_date,sale_time,amount", *rows]).replace(",", "\t"))
+    code, out, _ = run("orders.tsv", "--json")
+    assert code == 0
+    assert "only the date: the time of day is in sale_time" in json.loads(out)["unsure"][0]
 
 
 def test_samples_that_are_not_there(run: Run, tmp_path: Path) -> None:
