@@ -13,6 +13,7 @@ from segmentation.clustering.model import Fit, Model
 from segmentation.clustering.transform import Matrix, Transform
 from segmentation.config import Clustering
 from segmentation.store.content import hash_json, money_units
+from segmentation.store.snapshots import NOISE
 from segmentation.tracking import identity
 
 BETTER = 0.01  # the share of inertia that another optimum must save, else the parent's is kept
@@ -94,17 +95,27 @@ class Compared:
         return any(event["event"] != "survived" for event in self.events)
 
 
-def compare(parent: Model, parent_fit: Fit, before: pa.Table, fit: Fit, features: pa.Table, day: date) -> Compared:
-    """Both models score the same users, each by its own features: `before` and `features`, both sorted by user_id."""
+def compare(
+    parent: Model, parent_fit: Fit, far: float | None, before: pa.Table, fit: Fit, features: pa.Table, day: date
+) -> Compared:
+    """Both models score the same users, each by its own features: `before` and `features`, both sorted by user_id.
+
+    Who is further than `far` from every segment of the parent comes from none of them, as noise does: a group that settles
+    where nobody was is born, and not split off its nearest neighbour.
+    """
     users = features["user_id"].combine_chunks()
     others = before["user_id"].combine_chunks()
     before = before.filter(pc.is_in(others, value_set=users))
     features = features.filter(pc.is_in(users, value_set=others))
-    old = np.argmin(parent_fit.distances(before), axis=1)
+    distances = parent_fit.distances(before)
+    old = np.argmin(distances, axis=1)
     new = np.argmin(fit.distances(features), axis=1)
     states = parent.states(parent_fit)
-    counts = identity.overlap(old, new, (len(states), len(fit.centres) + fit.has_noise))
-    model, events = identity.carry_over(parent, states, fit, hash_json(fit.document()), day, counts)
+    origins, origin = states, old
+    if far is not None and not parent_fit.has_noise:
+        origins, origin = (*states, NOISE), np.where(distances.min(axis=1) > far, len(states), old)
+    counts = identity.overlap(origin, new, (len(origins), len(fit.centres) + fit.has_noise))
+    model, events = identity.carry_over(parent, origins, fit, hash_json(fit.document()), day, counts)
     reassigned = np.array(states)[old] != np.array(model.states(fit))[new]
     shift = None
     if fit.transform.features == parent_fit.transform.features:

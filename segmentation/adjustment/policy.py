@@ -158,7 +158,9 @@ class _Day:
     bins: pa.Table
 
     def compared(self, fit: Fit) -> Compared:
-        return compare(self.parent.model, self.parent.fit, self.before, fit, self.today.features, self.today.day)
+        parent = self.parent
+        far = parent.reference["evaluation"]["far"]
+        return compare(parent.model, parent.fit, far, self.before, fit, self.today.features, self.today.day)
 
     # --- the outcomes
 
@@ -304,8 +306,10 @@ class _Day:
             return None
         if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence)
-        changes = sorted([event["event"], event["from"]] for event in compared.events if event["event"] != "survived")
-        key = hash_json([len(compared.model.segments), changes])
+        # The same proposal: as many segments, the same ones live on. (Whether a new one is called born or split off is a matter
+        # of some users at the limit.)
+        lives_on = sorted({*parent.model.ids} & {*compared.model.ids})
+        key = hash_json([len(compared.model.segments), lives_on])
         waiting = parent.decision["state"]["proposals"]
         if any(proposal["key"] == key for proposal in waiting):
             return None

@@ -4,6 +4,7 @@ Both are read off one hierarchy of a bounded sample. Its cores, the users with e
 segments: who is within reach of a core belongs to the nearest one's segment, everyone else is noise.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ SAMPLE_USERS = 5_000  # of the hierarchy, whose cost grows with their square
 SMALLEST_SHARE = 0.03  # of the sample that a segment has at the least
 MIN_SAMPLES = 5
 MOST_NOISE = 0.3  # of the sample, for eps = auto
-QUANTILES = np.linspace(0.3, 0.99, 24)  # of the core distances, which eps = auto tries
+QUANTILES = (0.3, 0.995)  # of the core distances, between which eps = auto tries
+TRIED = 32  # values in between
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     within which 95 % of their users have `min_samples` others. Segments of less than 3 % of the sample are noise.
 
     min_samples = auto: 5. (Twice the number of features, the usual rule, left 27 to 50 % noise on the households of a grocery
-    chain.) eps = auto: of 24 quantiles of the distance to the `min_samples`-th user, the one that gives most segments, up to
-    `max_segments`, with at most 30 % noise; among equals least noise, then the smallest.
+    chain.) eps = auto: of 32 values, each the same factor above the one before, those count that give 2 to `max_segments`
+    segments and at most 30 % noise. The number of segments that most of them give is taken (the larger one of equals), and of
+    its values the one with least noise.
     """
     from scipy.spatial import cKDTree
     from sklearn.cluster import HDBSCAN
@@ -78,17 +81,20 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     if settings.eps != "auto":
         return _cores(points, hierarchy.dbscan_clustering(float(settings.eps), smallest), float(settings.eps))
     found = []
-    for eps in np.unique(np.round(np.quantile(core_distances, QUANTILES), 6)):
-        if not eps:
-            continue
+    low, high = np.quantile(core_distances[core_distances > 0], QUANTILES) if core_distances.any() else (1.0, 1.0)
+    for eps in np.unique(np.round(np.geomspace(low, high, TRIED), 6)):
         cut = _cores(points, hierarchy.dbscan_clustering(eps, smallest), float(eps))
         if cut is None:
             continue
         segments = len(cut[1])
         noise = float(np.mean(np.argmin(cut[0].distances(points), axis=1) == segments))
         if segments <= settings.max_segments and noise <= MOST_NOISE:
-            found.append((-segments, noise, float(eps), cut))
-    return min(found, key=lambda one: one[:3])[3] if found else None
+            found.append((segments, noise, float(eps), cut))
+    if not found:
+        return None
+    given = Counter(segments for segments, *_ in found)
+    most = max(given, key=lambda segments: (given[segments], segments))
+    return min((one for one in found if one[0] == most), key=lambda one: one[1:3])[3]
 
 
 def _cores(points: Matrix, labels: npt.NDArray[np.generic], reach: float) -> tuple[Cores, Matrix] | None:

@@ -76,8 +76,8 @@ def _kind(name: str, table: str) -> str:
         if name.lower().endswith(ending):
             return kind
     raise DataContractError(
-        f"{name} is neither CSV (.csv, .tsv, .txt, also .gz) nor Parquet (.parquet) nor JSON lines (.jsonl, .jsonl.gz, .ndjson); let "
-        f"[sources.{table}] path name only such files"
+        f"{name} is neither CSV (.csv, .tsv, .txt) nor Parquet (.parquet) nor JSON lines (.jsonl, .ndjson, also .gz); "
+        f"let [sources.{table}] path name only such files"
     )
 
 

@@ -1,0 +1,189 @@
+"""The decisions of many days in a row, on made-up users whose changes are known."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from segmentation.adjustment.policy import Decided, Standing, Today, decide
+from segmentation.clustering.model import Fit
+from segmentation.config import Adjustment, Clustering, Features, Recipe
+from segmentation.store.content import hash_json
+
+FIRST = date(2026, 1, 5)  # a Monday
+NAMES = ("frequency", "recency")
+CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
+USERS = 450
+
+Places = Callable[[int], np.ndarray]
+
+
+def crowd(seed: int = 0, users: int = USERS, centres: np.ndarray = CENTRES) -> np.ndarray:
+    dice = np.random.default_rng(seed)
+    return centres[np.arange(users) % len(centres)] + dice.normal(0, 1, (users, 2))
+
+
+def recipe(**sections: Any) -> Recipe:
+    clustering = Clustering(**{"max_segments": 5, **sections.get("clustering", {})})
+    adjustment = Adjustment(**sections.get("adjustment", {}))
+    return Recipe.model_construct(features=Features(), clustering=clustering, adjustment=adjustment)
+
+
+class Shop:
+    """One day after the other."""
+
+    def __init__(self, **sections: Any) -> None:
+        self.recipe = recipe(**sections)
+        self.day, self.parent = FIRST, None
+        self.decided: list[Decided] = []
+
+    def run(self, points: np.ndarray, adopted: Fit | None = None, active_days: int = 30) -> dict[str, Any]:
+        points = np.round(points, 6)
+        table = pa.table(
+            {
+                "user_id": [f"u{number:05}" for number in range(len(points))],
+                **{name: points[:, place] for place, name in enumerate(NAMES)},
+            }
+        )
+        today = Today(self.day, table, self.recipe, active_days, lambda: NAMES, lambda _: table)
+        decided = decide(today, self.parent, adopted)
+        by_name = {hash_json(fit.document()): fit for fit in decided.fits}
+        fit = by_name[decided.model.fit]
+        self.parent = Standing(self.day, decided.model, fit, decided.reference, decided.decision, decided.drift_bins)
+        self.decided.append(decided)
+        self.day += timedelta(days=1)
+        return decided.decision
+
+    def days(self, places: Places, count: int) -> list[dict[str, Any]]:
+        return [self.run(places(number)) for number in range(count)]
+
+    @property
+    def ids(self) -> set[str]:
+        return set(self.decided[-1].model.ids)
+
+
+def told(decisions: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
+    """The decisions that are not the daily one: number of the day, decision, reason."""
+    return [
+        (number, one["decision"], one["reason"])
+        for number, one in enumerate(decisions)
+        if one["reason"] not in ("ordinary", "evaluated")
+    ]
+
+
+def walking(points: np.ndarray, seed: int = 1) -> Places:
+    """The same users every day, each a little elsewhere."""
+    dice = np.random.default_rng(seed)
+    return lambda _: points + dice.normal(0, 0.2, points.shape)
+
+
+def test_a_world_in_which_nothing_changes_keeps_its_segments_through_challenges() -> None:
+    shop = Shop(adjustment={"challenge_every_days": 28})
+    decisions = shop.days(walking(crowd()), 60)
+    # Blocks of 28 days since Monday 1970-01-05.
+    assert told(decisions) == [(0, "baseline", "first_day"), (14, "hold", "challenged"), (42, "hold", "challenged")]
+    assert decisions[0]["evidence"]["structure"] == "natural"
+    assert [number for number, one in enumerate(decisions) if "evaluation" in one["evidence"]] == list(range(7, 60, 7))
+    assert len(shop.ids) == 3
+
+
+def test_a_gap_shifts_no_evaluation_beyond_its_block() -> None:
+    shop = Shop()
+    shop.run(crowd())
+    shop.day = FIRST + timedelta(days=12)  # Saturday of the second block
+    assert "evaluation" in shop.run(crowd())["evidence"]
+    assert "evaluation" not in shop.run(crowd())["evidence"]
+    assert "evaluation" in shop.run(crowd())["evidence"]  # Monday
+
+
+def test_data_that_moves_takes_the_centres_along() -> None:
+    shop = Shop(adjustment={"drift_distance": 0.05})
+    points = crowd()
+    places = walking(points)
+    before = shop.run(points) and shop.ids
+    shift = np.array([0.6, 0.0])  # of all users: some 0.15 frozen standard deviations
+    decisions = shop.days(lambda number: places(number) + shift * (number > 5), 40)
+    changes = told(decisions)
+    assert changes[0][1:] == ("update", "drift")
+    assert changes[0][0] <= 21
+    assert {decision for _, decision, _ in changes[1:]} <= {"hold"}
+    assert shop.ids == before
+    assert decisions[changes[0][0]]["evidence"]["alarms"] == [{"reason": "drift", "features": ["frequency"]}]
+
+
+@pytest.fixture(scope="module")
+def grown() -> Places:
+    """From the tenth day on there are 110 users more, where nobody was."""
+    newcomers = np.array([9.0, 9.0]) + np.random.default_rng(5).normal(0, 0.5, (110, 2))
+    before, after = walking(crowd()), walking(np.vstack([crowd(), newcomers]))
+    return lambda number: after(number) if number >= 10 else before(number)
+
+
+def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: Places) -> None:
+    shop = Shop(adjustment={"ask_above": 0.9})
+    shop.run(grown(0))
+    before = shop.ids
+    decisions = shop.days(grown, 40)
+    (change,) = told(decisions)
+    assert change[1:] == ("restructure", "far")
+    assert change[0] <= 10 + 14
+    evidence = decisions[change[0]]
+    assert {event["event"] for event in evidence["events"]} == {"survived", "born"}
+    assert shop.ids > before
+    assert len(shop.ids) == 4
+    assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_large_change_is_proposed_and_not_again_before_its_time(grown: Places) -> None:
+    shop = Shop(adjustment={"ask_above": 0.1, "ask_again_days": 21})
+    shop.run(grown(0))
+    before = shop.ids
+    decisions = shop.days(grown, 60)
+    proposed = [number for number, one in enumerate(decisions) if one["reason"] == "proposed"]
+    assert len(proposed) >= 2
+    assert min(np.diff(proposed)) >= 21
+    assert shop.ids == before
+    proposal = decisions[proposed[0]]["state"]["proposals"][0]
+    names = {hash_json(fit.document()): fit for decided in shop.decided for fit in decided.fits}
+    adopted = shop.run(grown(99), adopted=names[proposal["fit"]])
+    assert (adopted["decision"], adopted["reason"]) == ("restructure", "adopted")
+    assert len(shop.ids) == 4
+    assert shop.ids > before
+
+
+def test_too_little_data_is_one_segment_until_there_is_enough() -> None:
+    shop = Shop()
+    points = crowd()
+    first = shop.run(points[:60])
+    assert (first["decision"], first["reason"]) == ("baseline", "lacking")
+    assert first["evidence"]["lacks"] == {"users": [60, 100]}
+    assert "60 users of 100" in first["sentence"]
+    decisions = shop.days(lambda number: points[: 60 + 10 * number], 15)
+    (change,) = told(decisions)
+    assert change == (6, "restructure", "lone")  # the first evaluation; nobody is asked
+    assert len(shop.ids) == 3
+    few_days = Shop()
+    assert few_days.run(points, active_days=3)["evidence"]["lacks"] == {"days": [3, 7]}
+
+
+def test_nobody_there_keeps_the_model() -> None:
+    shop = Shop()
+    shop.run(crowd())
+    decision = shop.run(np.empty((0, 2)))
+    assert (decision["decision"], decision["reason"]) == ("hold", "nobody")
+    assert len(shop.ids) == 3
+
+
+def test_a_changed_recipe_has_its_own_model_and_ids_live_on() -> None:
+    shop = Shop()
+    shop.run(crowd())
+    before = shop.ids
+    shop.recipe = recipe(clustering={"segments": 2})
+    decision = shop.run(crowd())
+    assert (decision["decision"], decision["reason"]) == ("restructure", "recipe")
+    assert len(shop.ids) == 2
+    assert shop.ids & before
+    assert shop.run(crowd())["reason"] == "ordinary"
