@@ -76,16 +76,21 @@ def look_at(config: Config, recipe: Recipe, table: str, asked: Sequence[date], s
     look.files = len(files)
     room = LOOK_BYTES
     chosen = sorted(files, key=lambda file: _nearness(file, asked), reverse=True)[:LOOK_FILES]
-    contents: dict[str, str] = {}
+    contents: dict[str, tuple[str, Read]] = {}
+    equal = 0
     for number, file in enumerate(chosen):
         try:
             part, taken, whole = _within(file, room, scratch / f"{table}{number}")
             content = _content(file) if whole else file.name
             if content in contents:  # as in a run, equal content counts once
-                look.copies.append((file.name, contents[content]))
+                equal += 1
+                first, found = contents[content]
+                if found.days or found.undated.num_rows:  # files of a header only are alike, and no copies
+                    look.copies.append((file.name, first))
                 continue
-            contents[content] = file.name
-            look.reads.append((file, _own(read(part, recipe, table), file)))
+            found = _own(read(part, recipe, table), file)
+            contents[content] = file.name, found
+            look.reads.append((file, found))
         except (SegmentationError, OSError) as error:
             look.errors.append((file.name, error))
             continue
@@ -93,7 +98,7 @@ def look_at(config: Config, recipe: Recipe, table: str, asked: Sequence[date], s
         look.whole &= whole
         if room <= 0:
             break
-    look.whole &= len(look.reads) + len(look.errors) + len(look.copies) == len(files)
+    look.whole &= len(look.reads) + len(look.errors) + equal == len(files)
     return look
 
 

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ WINDOWS = (1, 3, 7, 14, 28, 90, 180, 365)  # days; the longest that leaves two t
 FIRST_LOOK = 28  # days that the first backfill publishes
 UNKNOWN_SHARE = 0.3  # of events of types that are not known: more, and they are written as the shop's own
 LONGEST_LIST = 12
+ZONED = re.compile(r"\d(Z|[+-]\d\d:?\d\d)$")
 COMMENTS = 34  # where comments begin
 
 
@@ -287,9 +289,17 @@ def _text(
     yield _entry('segments = "auto"', "how many: chosen from the data; or a number")
 
 
+def _zoned(each: Planned) -> bool:
+    """Whether the times say from which offset of UTC they are."""
+    column = each.guess.columns.get(TABLES[each.table].TIME or "")
+    return column is not None and (
+        "tz=" in column.type or any(ZONED.search(value) for value in islice(column.counts, 20))
+    )
+
+
 def _project(planned: Sequence[Planned], days: tuple[date, date] | None, window: int) -> Iterator[str]:
     forms = [form for each in planned if (form := _form_of(each))]
-    instants = any(form.unit or "%z" in (form.form or "") for form in forms)
+    instants = any(form.unit or "%z" in (form.form or "") for form in forms) or any(map(_zoned, planned))
     why = "; unsure: the times are instants, so name the shop's own zone" if instants else ""
     yield _entry('timezone = "UTC"', f'whose midnight ends a day, such as "Europe/London"{why}')
     if days:

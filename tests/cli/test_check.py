@@ -247,6 +247,13 @@ def test_a_copy_of_a_file_counts_once(check: Check, shop: Path) -> None:
     assert "5 of 6 files read: 40 rows" in messages(document, "ok")[1]
 
 
+def test_files_of_a_header_only_are_no_copies(check: Check, shop: Path) -> None:
+    for name in ("closed.csv", "holiday.csv"):
+        (shop / "orders" / name).write_text("order_id,user_id,ordered_at,amount\n")
+    _, document = check()
+    assert not [line for line in messages(document, "warning") if "same bytes" in line]
+
+
 def test_no_file(check: Check, shop: Path) -> None:
     configure(shop, "orders/*.csv", "order/*.csv")
     code, document = check()

@@ -163,6 +163,16 @@ def test_a_time_of_day_in_a_column_of_its_own_is_told(run: Run, tmp_path: Path) 
     assert "only the date: the time of day is in sale_time" in json.loads(out)["unsure"][0]
 
 
+@pytest.mark.parametrize(("mark", "unsure"), [("", False), ("Z", True), ("+01:00", True)])
+def test_times_with_an_offset_leave_the_zone_of_the_shop_open(
+    run: Run, tmp_path: Path, mark: str, unsure: bool
+) -> None:
+    rows = [f"u{number % 9},2024-03-0{1 + number % 7}T10:30:00{mark},5.5" for number in range(60)]
+    (tmp_path / "orders.csv").write_text("\n".join(["user_id,ordered_at,amount", *rows]) + "\n")
+    assert run("orders.csv")[0] == 0
+    assert ("name the shop's own zone" in (tmp_path / "segmentation.toml").read_text()) is unsure
+
+
 def test_samples_that_are_not_there(run: Run, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert "there is no file or folder orders.csv" in run("orders.csv")[2]
