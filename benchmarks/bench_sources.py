@@ -5,6 +5,7 @@ writes them. Prints seconds and ratios of one run. Made-up rows, written to a te
 """
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -71,6 +72,18 @@ def read_days(root: Path, name: str) -> None:
     assert (rows, len(files[0].days)) == (ROWS, DAYS)
 
 
+def from_nothing(root: Path, name: str, days: int) -> float:
+    """Seconds to have the rows of the first so many days, in a store that has read nothing yet."""
+    shutil.rmtree(root / "store", ignore_errors=True)
+
+    def work() -> None:
+        objects, files = index(root, name)
+        for day in sorted(files[0].days)[:days]:
+            slices.read_day(objects, files, day)
+
+    return seconds(work)
+
+
 def plain(root: Path) -> None:
     names = pa_csv.open_csv(root / "history.csv").schema.names
     table = pa_csv.read_csv(
@@ -102,6 +115,15 @@ def main() -> None:
             table.add_column(column, justify="right")
         for what, taken in rows:
             table.add_row(what, f"{taken:.2f}", f"{taken / base:.2f} ×")
+        console.print(table)
+        table = Table(
+            title="The same files, read for one day and for all of them (aim: about one read)", title_justify="left"
+        )
+        for column in ("file", "one day", f"{DAYS} days", "ratio"):
+            table.add_column(column, justify="left" if column == "file" else "right")
+        for name in ("history.csv", "history.parquet", "history.jsonl"):
+            one, every = from_nothing(root, name, 1), from_nothing(root, name, DAYS)
+            table.add_row(name, f"{one:.2f} s", f"{every:.2f} s", f"{every / one:.2f} ×")
         console.print(table)
 
 

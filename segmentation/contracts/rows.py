@@ -33,7 +33,7 @@ PRODUCT = "n_quantity::DECIMAL(19, 8) * n_unit_price"
 UNITS = "(TRY_CAST({} AS DECIMAL(14, 4)) * 10000)::BIGINT"
 MILLISECONDS = "(TRY_CAST({} AS DECIMAL(13, 3)) * 1000)::BIGINT"
 # What exports write for a missing value. (As an id it would be one user with everybody's orders.)
-NO_ID = pa.array(["\\N", "NULL", "null", "None", "nan", "NaN", "<NA>"])
+NO_ID = ("\\N", "NULL", "null", "None", "nan", "NaN", "<NA>")
 ONE_ROW_EACH = {USERS: ("user_id",)}  # tables that are unique by themselves
 
 Columns = dict[str, pa.ChunkedArray]
@@ -193,7 +193,7 @@ class _Reader:
         there = {name: kind for name, kind in known.items() if name in self._raw.column_names and name != time}
         texts = {name: self._trimmed(name) for name in there}
         if "user_id" in texts:
-            nobody = pc.is_in(texts["user_id"], value_set=NO_ID)
+            nobody = pc.is_in(texts["user_id"], value_set=pa.array(NO_ID))
             texts["user_id"] = pc.if_else(nobody, None, texts["user_id"])
         columns: Columns = {"user_id": texts.get("user_id", pa.nulls(self._raw.num_rows, pa.string()))}
         if time:

@@ -110,8 +110,8 @@ def _apart(files: Sequence[Path], spill: str) -> duckdb.DuckDBPyConnection:
 def _failed(table: str, error: Exception) -> ConfigError | DataContractError:
     """The first line of it, cut: then come advice, twenty settings, and customers' rows."""
     said = str(error).strip().splitlines()[0][:LONGEST_ERROR]
-    if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException):
-        return DataContractError(f"the query of {table} met data that it cannot read: {said}")
+    if isinstance(error, duckdb.ConversionException) or "CSV Error" in said:
+        return DataContractError(f"[sources.{table}] sql met data that it cannot read: {said}")
     return ConfigError(f"[sources.{table}] sql failed: {said}")
 
 
