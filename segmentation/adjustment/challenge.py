@@ -64,14 +64,17 @@ def _inertia(points: Matrix, centres: Matrix) -> float:
     return float((kmeans.distances(points, centres).min(axis=1) ** 2).sum())
 
 
-def moved_along(parent: Fit, points: Matrix, smoothing: float) -> Fit:
-    """The parent's fit with its centres moved towards the optimum that they lead to in today's points.
+def moved_along(parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float) -> tuple[Fit, float]:
+    """The parent's fit with its centres moved towards the optimum that they lead to in today's points, and how far the
+    furthest of them would be from its anchor; none goes further than `limit`.
 
     c = smoothing · parent's + (1 − smoothing) · optimum: evolutionary K-means (Chakrabarti, Kumar, Tomkins 2006).
-    points: today's users in the parent's space, (users, features).
+    points: today's users in the parent's space, (users, features); anchors: (segments, features).
     """
-    optimum = kmeans.continued(points, parent.centres)
-    return replace(parent, centres=np.round(smoothing * parent.centres + (1 - smoothing) * optimum, 6) + 0.0)
+    offsets = smoothing * parent.centres + (1 - smoothing) * kmeans.continued(points, parent.centres) - anchors
+    lengths = np.sqrt((offsets**2).sum(axis=1, keepdims=True))
+    kept = offsets * np.minimum(1.0, limit / np.maximum(lengths, limit))
+    return replace(parent, centres=np.round(anchors + kept, 6) + 0.0), round(float(lengths.max()), 6)
 
 
 @dataclass(frozen=True)

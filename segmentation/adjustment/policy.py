@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from segmentation.adjustment import drift, evaluation
@@ -184,6 +185,14 @@ class _Day:
             state or {},
         )
 
+    def renew(self, compared: Compared, evidence: Document) -> Decided:
+        """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
+        reference = _reference(compared.fit, compared.model, self.today)
+        state = {"challenged": _challenged(self.today), "evaluations": []}
+        evidence = {**evidence, **compared.evidence}
+        bins = drift.HISTORY.empty_table()
+        return self._decided(UPDATE, "renewed", evidence, compared.model, (compared.fit,), reference, bins, [], state)
+
     def update(self, fit: Fit, evidence: Document) -> Decided:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed."""
         model = replace(self.parent.model, fit=hash_json(fit.document()))
@@ -222,11 +231,8 @@ class _Day:
         state: Mapping[str, Any],
     ) -> Decided:
         today = self.today
-        again = timedelta(days=today.recipe.adjustment.ask_again_days)
         carried = {**self.parent.decision["state"], **state}
-        carried["proposals"] = [
-            proposal for proposal in carried["proposals"] if date.fromisoformat(proposal["date"]) + again > today.day
-        ]
+        carried["proposals"] = self._open(carried["proposals"])
         document: Document = {
             "date": today.day.isoformat(),
             "decision": decision,
@@ -249,6 +255,11 @@ class _Day:
             reference,
         )
 
+    def _open(self, proposals: list[Document]) -> list[Document]:
+        """Those that are not old enough to be made again."""
+        again = timedelta(days=self.today.recipe.adjustment.ask_again_days)
+        return [one for one in proposals if date.fromisoformat(one["date"]) + again > self.today.day]
+
     # --- the evaluation
 
     def evaluate(self) -> Decided:
@@ -266,11 +277,13 @@ class _Day:
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
         lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
         scheduled = _challenged(today) != parent.decision["state"]["challenged"]
-        moved = None
+        moved, shift = None, 0.0
         if "drift" in alarms and parent.fit.algorithm == "kmeans":
-            moved = self._moved_along()
-            evidence["centre_shift"] = moved.evidence["centre_shift"]
-        too_far = moved is not None and (moved.differs or moved.evidence["centre_shift"] > settings.max_centre_shift)
+            anchors = np.array([segment.centre for segment in parent.model.segments])
+            fit, shift = moved_along(parent.fit, anchors, self.points, settings.smoothing, settings.max_centre_shift)
+            moved = self.compared(fit)
+            evidence["centre_shift"] = shift
+        too_far = moved is not None and (moved.differs or shift > settings.max_centre_shift)
         if lone or scheduled or too_far or {"far", "halved"} & alarms or ("drift" in alarms and moved is None):
             reason = next(
                 (name for name in ("far", "halved") if name in alarms),
@@ -280,17 +293,13 @@ class _Day:
             decided = self._challenge(reason, keep, evidence, evaluations)
             if decided is not None:
                 return decided
-        if moved is not None and not too_far:
-            return self.update(moved.fit, {**evidence, **moved.evidence})
+        if moved is not None and not moved.differs:
+            return self.update(moved.fit, {**moved.evidence, **evidence})
         return self.hold(
             "challenged" if "challenge" in evidence else "evaluated",
             evidence,
             {"evaluations": evaluations, **({"challenged": _challenged(today)} if scheduled else {})},
         )
-
-    def _moved_along(self) -> Compared:
-        parent = self.parent
-        return self.compared(moved_along(parent.fit, self.points, self.today.recipe.adjustment.smoothing))
 
     def _challenge(
         self, reason: str, keep: int | None, evidence: Document, evaluations: list[Document]
@@ -301,18 +310,21 @@ class _Day:
         new = today.fitted(keep)
         compared = self.compared(settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering))
         evidence["challenge"] = {"reason": reason, **new.evidence, **compared.evidence}
-        shift = compared.evidence["centre_shift"]
-        if not compared.differs and (shift is None or shift <= settings.max_centre_shift):
-            return None
+        if not compared.differs:
+            # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
+            shift = compared.evidence["centre_shift"]
+            renewed = reason == "scheduled" and shift is not None and shift > settings.max_centre_shift
+            return self.renew(compared, evidence) if renewed else None
         if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence)
         # The same proposal: as many segments, the same ones live on. (Whether a new one is called born or split off is a matter
         # of some users at the limit.)
         lives_on = sorted({*parent.model.ids} & {*compared.model.ids})
         key = hash_json([len(compared.model.segments), lives_on])
-        waiting = parent.decision["state"]["proposals"]
+        waiting = self._open(parent.decision["state"]["proposals"])
         if any(proposal["key"] == key for proposal in waiting):
-            return None
+            # Nor are the centres moved along, which would hide what was found.
+            return self.hold("waiting", evidence, {"evaluations": evaluations})
         proposal = {
             "key": key,
             "date": today.day.isoformat(),

@@ -32,11 +32,12 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
             features = _features(evidence["features"], texts)
             return texts("decision.first_day", features=features, structure=_structure(evidence, texts), **places)
         case "update":
-            return texts("decision.update", shift=f"{evidence['centre_shift']:.2f}", **places)
+            shift = f"{evidence['centre_shift']:.2f}"
+            return texts("decision.renewed" if reason == "renewed" else "decision.update", shift=shift, **places)
         case "restructure":
             places["why"] = texts(f"decision.why_{reason}", **places)
             return texts("decision.restructure", impact=share(evidence["impact"]["users"]), **places)
-    if reason in ("challenged", "proposed"):
+    if reason in ("challenged", "proposed", "waiting"):
         places["why"] = texts(f"decision.why_{evidence['challenge']['reason']}", **places)
         places["impact"] = share(evidence["challenge"]["impact"]["users"])
     return texts(f"decision.hold_{reason}", **places)

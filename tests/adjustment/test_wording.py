@@ -46,7 +46,9 @@ DECISIONS = [
     decided("hold", "evaluated", evaluation={**EVALUATION, "drift": []}),
     *(challenged(reason) for reason in ("far", "halved", "scheduled", "moved", "lone")),
     challenged("far", "proposed"),
+    challenged("far", "waiting"),
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
+    decided("update", "renewed", evaluation=EVALUATION, centre_shift=0.41),
     *(decided("restructure", reason, EVENTS, evaluation=EVALUATION, impact=IMPACT) for reason in ("far", "halved")),
     *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted")),
 ]
@@ -77,8 +79,8 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
         ),
         (
             decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
-            "The data has moved (recency drifted), and the centres with it, to at most 0.18 standard deviations from where "
-            "they were founded. The segments are the same.",
+            "The data has moved (recency drifted), and the centres with it; the furthest would be 0.18 standard deviations "
+            "from where it was founded. The segments are the same.",
         ),
         (
             challenged("halved", "proposed"),
