@@ -138,7 +138,7 @@ SQL = [
     refused(
         "SQL that returns no such column",
         source(sql="SELECT order_id, ordered_at FROM 'orders/*.csv'"),
-        "[sources.orders] sql has no column 'user_id' (did you mean 'order_id'?), nor 'amount'; its columns are: order_id, ordered_at",
+        "[sources.orders] sql has no column 'user_id' (did you mean 'order_id'?), nor 'amount'; its columns are: order_id",
     ),
     setting("SQL that reads no file", source(sql="SELECT 1 AS user_id"), "[sources.orders] sql reads no file"),
     refused(
