@@ -197,7 +197,8 @@ class LocalAirflow:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """One request to Airflow's REST API (`path` without /api/v2); returns the JSON answer.
 
-        A locked database (503; SQLite has one writer) is asked again. Raises AirflowError with the answer otherwise.
+        A locked database (SQLite has one writer) is asked again: a 503, and a 500 that names the database unless it may
+        have made something. Raises AirflowError with the answer otherwise.
         """
         self.keep_running()
         for attempt in range(20):
@@ -206,7 +207,8 @@ class LocalAirflow:
                 token = self._client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
                 self._client.headers["Authorization"] = f"Bearer {token}"
             answer = self._client.request(method, f"/api/v2{path}", json=body, params=query)
-            if answer.status_code != 503:
+            locked = answer.status_code == 500 and method != "POST" and "Database error" in answer.text
+            if answer.status_code != 503 and not locked:
                 break
             time.sleep(0.2 * (attempt + 1))
         if answer.is_error:

@@ -191,7 +191,7 @@ def _publish(
     points = fit.points(features)
     reference = {
         "drift": drift.Reference.of(points, fit.transform, day).document(),
-        "evaluation": evaluation.fitted(fit.distances(features), model.ids),
+        "evaluation": evaluation.fitted(fit.distances(features), model.ids, fit.reach(features)),
     }
     if parent is None:
         measured, bins = drift.DRIFT.empty_table(), drift.HISTORY.empty_table()

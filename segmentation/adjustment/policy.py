@@ -107,10 +107,10 @@ def decide(today: Today, parent: Standing | None, adopted: Fit | None = None) ->
 
 
 def _baseline(today: Today, adopted: Fit | None) -> Decided:
-    new = Fitted(adopted, {}) if adopted else today.fitted(keep=None)
+    new = Fitted(adopted, {"structure": "adopted"}) if adopted else today.fitted(keep=None)
     model = Model.founded(new.fit, hash_json(new.fit.document()), today.day, today.made_by)
     reference = _reference(new.fit, model, today)
-    lacks = today.lacks() if today.recipe.clustering.segments == "auto" else {}
+    lacks = today.lacks() if today.recipe.clustering.segments == "auto" and not adopted else {}
     document = {
         "date": today.day.isoformat(),
         "decision": BASELINE,
@@ -140,11 +140,15 @@ def _challenged(today: Today) -> int:
     return evaluation.block(today.day, today.recipe.adjustment.challenge_every_days)
 
 
-def _reference(fit: Fit, model: Model, today: Today) -> Document:
-    """What a model is held against from the day on which it takes force."""
+def _reference(fit: Fit, model: Model, today: Today, before: Document | None = None) -> Document:
+    """What a model is held against from the day on which it takes force; before: the reference of the same segments until then.
+
+    A segment that fades while its centre moves along has faded all the same: its share stays that of its founding.
+    """
+    founded = evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features))
     return {
         "drift": drift.Reference.of(fit.points(today.features), fit.transform, today.day).document(),
-        "evaluation": evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features)),
+        "evaluation": {**founded, "shares": before["evaluation"]["shares"]} if before else founded,
     }
 
 
@@ -188,8 +192,7 @@ class _Day:
 
     def renew(self, compared: Compared, evidence: Document) -> Decided:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
-        reference = _reference(compared.fit, compared.model, self.today)
-        reference["evaluation"]["shares"] = self.parent.reference["evaluation"]["shares"]  # see update
+        reference = _reference(compared.fit, compared.model, self.today, self.parent.reference)
         state = {"challenged": _challenged(self.today), "evaluations": []}
         evidence = {**evidence, **compared.evidence}
         bins = drift.HISTORY.empty_table()
@@ -199,10 +202,8 @@ class _Day:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed."""
         model = replace(self.parent.model, fit=hash_json(fit.document()))
         before = drift.Reference.from_document(self.parent.reference["drift"])
-        renewed = _reference(fit, model, self.today)["evaluation"]
         reference = {
-            # A segment that fades while the centres move along has faded all the same: its share stays that of its founding.
-            "evaluation": {**renewed, "shares": self.parent.reference["evaluation"]["shares"]},
+            **_reference(fit, model, self.today, self.parent.reference),
             "drift": before.renewed(self.points, self.today.day).document(),
         }
         return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
@@ -272,7 +273,7 @@ class _Day:
         distances = parent.fit.distances(self.before)
         founded = parent.reference["evaluation"]
         reach = parent.fit.reach(self.before)
-        figures = evaluation.evaluate(today.day, distances, parent.model.ids, founded, self.measured, reach)
+        figures = evaluation.evaluate(today.day, distances, parent.model.ids, reach, founded, self.measured)
         evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]
         due = evaluation.due(evaluations, settings)
         alarms = {one["reason"] for one in due}
@@ -283,6 +284,7 @@ class _Day:
         lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
         scheduled = _challenged(today) != parent.decision["state"]["challenged"]
         by_centres = parent.fit.algorithm == "kmeans"
+        piecewise = by_centres and not lone and today.recipe.clustering.segments == "auto"
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
         moved = None
         if "drift" in alarms and by_centres:
@@ -290,20 +292,22 @@ class _Day:
             evidence["centre_shift"] = shift
         lost = next((name for name in ("far", "halved") if name in alarms), None)
         decided = None
-        piecewise = by_centres and not lone and today.recipe.clustering.segments == "auto"
         if lost and piecewise:
-            found = self._local(along, figures, due)
+            found = self._piecewise(along, np.argmin(distances, axis=1), figures, due)
             evidence["structure"] = found.evidence
             decided = found.fit and self._challenge(lost, found.fit, {}, evidence, evaluations)
-        why = {
-            "lone": lone,
-            lost: lost and not piecewise,
-            "moved": moved.differs or (shift > settings.max_centre_shift and not piecewise)
-            if moved
-            else "drift" in alarms,
-            "scheduled": scheduled,
-        }
-        reason = next((name for name, holds in why.items() if holds), None)
+        # What calls for a model that is fitted anew.
+        reason = None
+        if lone:
+            reason = "lone"
+        elif lost and not piecewise:
+            reason = lost
+        elif "drift" in alarms and (
+            moved is None or moved.differs or (shift > settings.max_centre_shift and not piecewise)
+        ):
+            reason = "moved"
+        elif scheduled:
+            reason = "scheduled"
         if reason and not decided:
             keep = None if reason in ("lone", "far", "halved") else len(parent.model.segments)
             new = today.fitted(keep)
@@ -326,7 +330,7 @@ class _Day:
         sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
         return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift)
 
-    def _local(self, along: Fit, figures: Document, due: list[Document]) -> structure.Local:
+    def _piecewise(self, along: Fit, nearest: Any, figures: Document, due: list[Document]) -> structure.Piecewise:
         """What explains that users are far from all segments, or that few are left in one.
 
         A segment that has lost half of its share has faded if a third is left, or if those who are left are elsewhere: the
@@ -334,7 +338,6 @@ class _Day:
         """
         parent, recipe = self.parent, self.today.recipe
         founded = parent.reference["evaluation"]
-        nearest = np.argmin(parent.fit.distances(self.before), axis=1)
         halved = {name for reason in due for name in reason.get("segments", ())}
         faded = []
         for number, segment in enumerate(parent.model.segments):
@@ -346,7 +349,7 @@ class _Day:
                 if few or away > 2 * recipe.adjustment.max_centre_shift:
                     faded.append(number)
         far_share = max(recipe.adjustment.far_share, figures["far_noise"])
-        return structure.local(parent.fit, along, founded["far"], self.before, faded, far_share, recipe.clustering)
+        return structure.piecewise(parent.fit, along, founded["far"], self.before, faded, far_share, recipe.clustering)
 
     def _challenge(
         self, reason: str, fit: Fit, figures: Document, evidence: Document, evaluations: list[Document]

@@ -24,7 +24,7 @@ EXPLAINED, STEP = 1 / 2, 1 / 3
 
 
 @dataclass(frozen=True)
-class Local:
+class Piecewise:
     """fit: the parent's segments but for those that are new or left out, None if none is; evidence: the share of users who are
     further from every segment than the parent's 99 % distance (rounded): as it is (`now`), with the centres moved along as far
     as an update may (`along`), with a segment more (`grown`, once for each that was tried), and without the faded ones
@@ -35,7 +35,7 @@ class Local:
     evidence: dict[str, Any]
 
 
-def local(
+def piecewise(
     parent: Fit,
     along: Fit,
     far: float,
@@ -43,7 +43,7 @@ def local(
     faded: Collection[int],
     far_share: float,
     settings: Clustering,
-) -> Local:
+) -> Piecewise:
     """Another structure, if the alarms are explained by one.
 
     parent: of K-means; along: its centres moved along; far: its 99 % distance; before: today's users as the parent reads
@@ -83,8 +83,8 @@ def local(
         if evidence["without"] <= max(far_share, left):
             centres = centres[kept]
     if centres is parent.centres:
-        return Local(None, {"far": evidence})
-    return Local(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), {"far": evidence})
+        return Piecewise(None, evidence)
+    return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence)
 
 
 def _inertia(points: Matrix, centres: Matrix) -> float:

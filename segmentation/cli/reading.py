@@ -64,13 +64,15 @@ def segments(
     as_json: Json = False,
 ) -> None:
     """The segments of a day: users, share, revenue, what their users are like on average, and the features they are made of."""
+    from segmentation.cli import lives as lives_table
     from segmentation.cli import tables
+    from segmentation.monitor import lives as lives_record
     from segmentation.monitor import read_models
 
     store = open_history(context)
     day = day or read_models.latest(store.state())
     if lives:
-        show(read_models.lives(store, day), as_json, tables.lives)
+        show(lives_record.lives(store, day), as_json, lives_table.lives)
         return
     rows, features = read_models.segments(store, day), read_models.model_features(store, day)
     show(rows, as_json, partial(tables.segments, features=features))
@@ -95,11 +97,11 @@ def mobility(context: typer.Context, first: From = None, last: To = None, as_jso
 
     Each figure stands with the bounds that it has when the users are drawn again (95 %).
     """
-    from segmentation.cli import tables
-    from segmentation.monitor import read_models
+    from segmentation.cli import mobility as table
+    from segmentation.monitor import mobility as record
 
     store = open_history(context)
-    show(read_models.mobility(store, *_span(store, first, last)), as_json, tables.mobility)
+    show(record.mobility(store, *_span(store, first, last)), as_json, table.mobility)
 
 
 def _span(store: "Store", first: date | None, last: date | None) -> tuple[date, date]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from segmentation.monitor import charts, palette, read_models
+from segmentation.monitor.lives import born
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.read_models import Record, is_move
 from segmentation.store.snapshots import LAPSED, NEW
@@ -31,7 +32,7 @@ class Page:
     def of(cls, store: Store, day: date, texts: Texts) -> "Page":
         """Raises SegmentationError if the day is not published."""
         segments = read_models.segments(store, day)
-        colours = palette.colours(read_models.born(store, day))
+        colours = palette.colours(born(store, day))
         before = read_models.week_before(store.state(), day)
         cells = read_models.migrations(store, before, day)["cells"] if before else []
         return cls(store, day, texts, segments, colours, before, cells)

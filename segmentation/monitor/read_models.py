@@ -23,7 +23,6 @@ from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 from segmentation.tables import USERS
 from segmentation.tracking.migrations import CAUSES, span
-from segmentation.tracking.mobility import Mobility
 
 if TYPE_CHECKING:
     from segmentation.features.parts import Feature
@@ -96,14 +95,15 @@ def segments(store: Store, day: date) -> list[Record]:
 
     Raises SegmentationError, naming the nearest days, if the day is not published.
     """
-    return _segments(store, published_on(store.state(), day))
+    return segments_of(store, published_on(store.state(), day))
 
 
-def _segments(store: Store, published: Published) -> list[Record]:
-    rows = _table(store, published, "segments").to_pylist()
+def segments_of(store: Store, published: Published) -> list[Record]:
+    """The segments of a published day, as `segments` gives them."""
+    rows = read_table(store, published, "segments").to_pylist()
     for row in rows:
         row["name"] = row["segment_id"]
-        row["revenue"] = _number(row["revenue"])
+        row["revenue"] = as_number(row["revenue"])
     first = ("segment_id", "name", "event", "parents", "users", "share", "revenue")
     rows.sort(key=lambda row: (-row["users"], row["segment_id"]))
     return [{**{name: row[name] for name in first}, **row} for row in rows]
@@ -128,19 +128,19 @@ def migrations(store: Store, first: date, last: date) -> Record:
     if first >= last:
         raise ConfigError(f"a span goes from an earlier to a later day, not from {first} to {last}")
     before, after = (population(store, day) for day in (first, last))
-    cells = span(before, after, first, _revenue(store, published_on(store.state(), last), after)).to_pylist()
+    cells = span(before, after, first, revenue_of(store, published_on(store.state(), last), after)).to_pylist()
     for cell in cells:
-        cell["revenue"] = _number(cell["revenue"])
+        cell["revenue"] = as_number(cell["revenue"])
     return {"from": first.isoformat(), "to": last.isoformat(), "cells": cells}
 
 
 def population(store: Store, day: date) -> pa.Table:
     """The day's memberships without those who lapsed. Raises SegmentationError if the day is not published."""
-    members = _table(store, published_on(store.state(), day), "memberships")
+    members = read_table(store, published_on(store.state(), day), "memberships")
     return members.filter(pc.is_valid(members["segment_id"]))
 
 
-def _revenue(store: Store, published: Published, members: pa.Table) -> Any:
+def revenue_of(store: Store, published: Published, members: pa.Table) -> Any:
     """Each member's net amount in the window in 1/10,000, row by row; None where it is not known."""
     features = _features(store, published)
     if features is None or "revenue" not in features.column_names:
@@ -159,15 +159,16 @@ def week_before(state: State, day: date) -> date | None:
 
 def decisions(store: Store) -> list[Record]:
     """The decision of every published day, in order: date, decision, evidence in numbers, one sentence."""
-    return [_decision(store, published) for _, published in sorted(store.state().published.items())]
+    return [decision_of(store, published) for _, published in sorted(store.state().published.items())]
 
 
 def decision(store: Store, day: date) -> Record:
     """The day's decision. Raises SegmentationError if the day is not published."""
-    return _decision(store, published_on(store.state(), day))
+    return decision_of(store, published_on(store.state(), day))
 
 
-def _decision(store: Store, published: Published) -> Record:
+def decision_of(store: Store, published: Published) -> Record:
+    """The decision of a published day."""
     return store.json(f"{published.folder}/decision.json")
 
 
@@ -259,7 +260,7 @@ def user(store: Store, user_id: str) -> Record:
 
 def _alike(store: Store, state: State, user_id: str) -> list[str]:
     """Up to three users of the latest day who may be meant: of the same id but for its spelling, else of a similar one."""
-    ids = _table(store, state.published[latest(state)], "memberships", ["user_id"])["user_id"].combine_chunks()
+    ids = read_table(store, state.published[latest(state)], "memberships", ["user_id"])["user_id"].combine_chunks()
     same = ids.filter(pc.equal(_spelt_alike(ids), _spelt_alike(pa.array([user_id]))[0]))[:3].to_pylist()
     if same:
         return list(same)
@@ -301,8 +302,8 @@ def sizes(store: Store, until: date) -> list[Record]:
     """Segment sizes over time, up to a day: {date, segment_id, users, share}, by date and id."""
     return [
         {"date": day.isoformat(), **row}
-        for day, published in _until(store.state(), until)
-        for row in _table(store, published, "segments", ["segment_id", "users", "share"]).to_pylist()
+        for day, published in days_until(store.state(), until)
+        for row in read_table(store, published, "segments", ["segment_id", "users", "share"]).to_pylist()
     ]
 
 
@@ -313,11 +314,11 @@ def moves(store: Store, until: date) -> list[Record]:
     moved), new (entered or reactivated), lapsed}
     """
     found = []
-    for day, published in _until(store.state(), until):
+    for day, published in days_until(store.state(), until):
         if published.parent is None:
             continue
         columns = ["from_segment_id", "to_segment_id", "users", *CAUSES]
-        cells = _table(store, published, "migrations", columns).to_pylist()
+        cells = read_table(store, published, "migrations", columns).to_pylist()
         moved = [cell for cell in cells if is_move(cell)]
         found.append(
             {
@@ -348,7 +349,7 @@ def profile(store: Store, day: date) -> list[Record]:
     published.
     """
     published = published_on(store.state(), day)
-    rows = _segments(store, published)
+    rows = segments_of(store, published)
     everyone = _features(store, published)
     catalogue = _catalogue()
     known = list(catalogue)
@@ -371,164 +372,6 @@ def _weighted(rows: list[Record], name: str) -> float | None:
     known = [(row["users"], row[MEAN + name]) for row in rows if row[MEAN + name] is not None]
     users = sum(count for count, _ in known)
     return sum(count * mean for count, mean in known) / users if users else None
-
-
-def born(store: Store, until: date) -> dict[str, date]:
-    """The birth date of every segment that the history has had up to a day."""
-    found: dict[str, date] = {}
-    for _, published in _until(store.state(), until):
-        for segment in store.json(f"{published.folder}/model.json")["segments"]:
-            found.setdefault(segment["segment_id"], date.fromisoformat(segment["born"]))
-    return found
-
-
-def lives(store: Store, until: date) -> list[Record]:
-    """The life of every segment that the history has had up to a day, in the order of their birth, the larger first.
-
-    {segment_id, name, born, began (born, split, merged: how it came to be), parents, users_at_birth, last_day, users (on its
-    last day), alive (on `until`), ended (the day on which it was no more), end (split, merged, absorbed, died), into: [ids],
-    overlap: {id: share of its users who went there}, events: [{date, event, from, to, overlap, share_of_to}], all that name
-    it}
-
-    Of a segment that is alive `ended` and `end` are None; so they are of one that only days know which were published before
-    the days behind them were derived again. Raises SegmentationError if the day is not published.
-    """
-    published_on(store.state(), until)
-    found: dict[str, Record] = {}
-    present: list[str] = []
-    for day, published in _until(store.state(), until):
-        rows = _table(store, published, "segments", ["segment_id", "event", "parents", "users"]).to_pylist()
-        present = [row["segment_id"] for row in rows]
-        for row in rows:
-            life = found.setdefault(row["segment_id"], _birth(day, row))
-            life.update(last_day=day.isoformat(), users=row["users"])
-        if published.summary["decision"] == "hold":
-            continue
-        for event in _decision(store, published).get("events", []):
-            for segment_id in sorted({*event["from"], *event["to"]} & found.keys()):
-                life = found[segment_id]
-                life["events"].append({"date": day.isoformat(), **event})
-                if segment_id not in present and life["end"] is None:
-                    life.update(ended=day.isoformat(), end=event["event"], into=event["to"])
-                    life["overlap"] = event["overlap"].get(segment_id, {})
-    for life in found.values():
-        life["alive"] = life["segment_id"] in present
-    return sorted(found.values(), key=lambda life: (life["born"], -life["users_at_birth"], life["segment_id"]))
-
-
-def _birth(day: date, row: Record) -> Record:
-    return {
-        "segment_id": row["segment_id"],
-        "name": row["segment_id"],
-        "born": day.isoformat(),
-        "began": row["event"],
-        "parents": row["parents"].split(",") if row["parents"] else [],
-        "users_at_birth": row["users"],
-        "last_day": day.isoformat(),
-        "users": row["users"],
-        "alive": True,
-        "ended": None,
-        "end": None,
-        "into": [],
-        "overlap": {},
-        "events": [],
-    }
-
-
-FLOWS = ("stayed", "upgraded", "downgraded", "moved", "came", "lapsed")
-
-
-def mobility(store: Store, first: date, last: date) -> Record:
-    """How mobile users were between two days: {from, to, states, transitions, flows, …statistics}.
-
-    states: {segment_id (or NOISE), rank (1: most revenue per user; None without amounts, and of NOISE), revenue_per_user,
-    users (on `first`)}, by rank. Revenue per user is that of `first`, so that moves do not change the ranks by which they
-    are judged; of a segment that was born since, that of `last`.
-    transitions: {from_segment_id, to_segment_id, users, probability (of the users of from_segment_id), low, high}, with
-    LAPSED as a target.
-    Statistics, each {value, low, high}, None where undefined: stayer_ratio, prais, bartholomew, upgraded, downgraded, of the
-    users who were there on both days (`tracking.mobility`); the bounds are of 95 %, from 1,000 resamples of the users.
-    by_model: how many of those who changed their segment were only reassigned to another by a new model.
-    flows: {flow, users, revenue_before, revenue_after} (net amounts in the windows of `first` and of `last`; None where
-    features are not kept any more), everyone in one of FLOWS; `moved` are those between states without ranks.
-
-    Raises ConfigError if `first` is not before `last`, SegmentationError if either is not published.
-    """
-    cells = migrations(store, first, last)["cells"]
-    state = store.state()
-    worth: dict[str, float] = {}
-    for day in (last, first):
-        for row in _segments(store, published_on(state, day)):
-            if row["users"] and row["revenue"] is not None:
-                worth[row["segment_id"]] = round(row["revenue"] / row["users"], 4)
-    found = Mobility.between(cells, worth)
-    ranks = {name: found.ranked - position for position, name in enumerate(found.states[: found.ranked])}
-    counts = {(cell["from_segment_id"], cell["to_segment_id"]): cell["users"] for cell in cells}
-    before = _revenue_before(store, first, last)
-    flows: dict[str, Record] = {}
-    for cell in cells:
-        start, end = cell["from_segment_id"], cell["to_segment_id"]
-        kind = _flow(start, end, ranks)
-        flow = flows.setdefault(kind, {"flow": kind, "users": 0, "revenue_before": Decimal(0), "revenue_after": 0.0})
-        flow["users"] += cell["users"]
-        for name, amount in (("revenue_before", before.get((start, end))), ("revenue_after", cell["revenue"])):
-            flow[name] = None if amount is None or flow[name] is None else round(flow[name] + amount, 4)
-    statistics = ("stayer_ratio", "prais", "bartholomew", "upgraded", "downgraded")
-    return {
-        "from": first.isoformat(),
-        "to": last.isoformat(),
-        "states": [
-            {
-                "segment_id": name,
-                "rank": ranks.get(name),
-                "revenue_per_user": worth.get(name),
-                "users": sum(users for (start, _), users in counts.items() if start == name),
-            }
-            for name in sorted(found.states, key=lambda name: (ranks.get(name, len(counts)), name))
-        ],
-        "transitions": [
-            {
-                "from_segment_id": start,
-                "to_segment_id": end,
-                "users": counts[start, end],
-                "probability": share.value,
-                "low": share.low,
-                "high": share.high,
-            }
-            for (start, end), share in sorted(found.transitions.items())
-        ],
-        **{name: vars(getattr(found, name)) for name in statistics},
-        "by_model": sum(cell["model"] for cell in cells if is_move(cell)),
-        "flows": [
-            {**flows[kind], "revenue_before": _number(flows[kind]["revenue_before"])} for kind in FLOWS if kind in flows
-        ],
-    }
-
-
-def _flow(start: str, end: str, ranks: dict[str, int]) -> str:
-    if NEW in (start, end):
-        return "came"
-    if LAPSED in (start, end):
-        return "lapsed"
-    if start == end:
-        return "stayed"
-    if start not in ranks or end not in ranks:
-        return "moved"
-    return "upgraded" if ranks[end] < ranks[start] else "downgraded"
-
-
-def _revenue_before(store: Store, first: date, last: date) -> dict[tuple[str, str], Decimal | None]:
-    """Of each cell between two days, its users' net amount in the window of the earlier one; 0 for those who came since.
-
-    The span backwards: who came is, seen from behind, who lapsed.
-    """
-    before, after = (population(store, day) for day in (first, last))
-    revenue = _revenue(store, published_on(store.state(), first), before)
-    swapped = {LAPSED: NEW, NEW: LAPSED}
-    return {
-        tuple(swapped.get(cell[end], cell[end]) for end in ("to_segment_id", "from_segment_id")): cell["revenue"]
-        for cell in span(after, before, last, revenue).to_pylist()
-    }
 
 
 def published_on(state: State, day: date) -> Published:
@@ -554,13 +397,15 @@ def _not_there(day: date, days: Iterable[date], what: str, kind: str) -> Segment
     return SegmentationError(f"{day} {what}; the nearest {kind} {verb} {' and '.join(map(str, near))}")
 
 
-def _until(state: State, day: date) -> Iterator[tuple[date, Published]]:
+def days_until(state: State, day: date) -> Iterator[tuple[date, Published]]:
+    """The published days up to a day, in order."""
     for other in sorted(state.published):
         if other <= day:
             yield other, state.published[other]
 
 
-def _table(store: Store, published: Published, name: str, columns: list[str] | None = None) -> pa.Table:
+def read_table(store: Store, published: Published, name: str, columns: list[str] | None = None) -> pa.Table:
+    """A table of a published day: all its columns, or those named."""
     data = store.objects.get(f"{published.folder}/{name}.parquet")
     return pq.read_table(pa.BufferReader(data), columns=columns)
 
@@ -577,7 +422,8 @@ def _catalogue() -> "dict[str, Feature]":
     return CATALOGUE
 
 
-def _number(value: Decimal | None) -> float | None:
+def as_number(value: Decimal | None) -> float | None:
+    """Money as JSON can hold it."""
     return None if value is None else float(value)
 
 

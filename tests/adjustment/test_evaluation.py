@@ -3,6 +3,7 @@
 import json
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 from scipy.stats import norm
 
 from segmentation.adjustment.drift import DRIFT
-from segmentation.adjustment.evaluation import due, evaluate, evaluation_day, fitted
+from segmentation.adjustment.evaluation import due, evaluation_day
+from segmentation.adjustment.evaluation import evaluate as evaluate_with
+from segmentation.adjustment.evaluation import fitted as fitted_with
 from segmentation.config import Adjustment
 from segmentation.store.content import canonical_json
 
@@ -25,6 +28,21 @@ def alarms(**features: bool) -> pa.Table:
         for name, alarm in features.items()
     ]
     return pa.Table.from_pylist(rows, DRIFT)
+
+
+def reach(distances: np.ndarray, ids: list[str]) -> np.ndarray:
+    """The distance to the nearest segment: on these scales without ends."""
+    return distances[:, : len(ids)].min(axis=1, initial=np.inf)
+
+
+def fitted(distances: np.ndarray, ids: list[str]) -> dict[str, Any]:
+    return fitted_with(distances, ids, reach(distances, ids))
+
+
+def evaluate(
+    day: date, distances: np.ndarray, ids: list[str], reference: dict[str, Any], drift: pa.Table
+) -> dict[str, Any]:
+    return evaluate_with(day, distances, ids, reach(distances, ids), reference, drift)
 
 
 def line(*groups: tuple[int, float]) -> np.ndarray:

@@ -169,6 +169,20 @@ def test_too_little_data_is_one_segment_until_there_is_enough() -> None:
     assert few_days.run(points, active_days=3)["evidence"]["lacks"] == {"days": [3, 7]}
 
 
+def test_a_fit_that_is_adopted_on_the_first_day_founds_the_history() -> None:
+    """As when a day is added before a history whose model a person took from the beginning on: also with too few users."""
+    shop = Shop()
+    shop.run(crowd())
+    taken = shop.parent.fit
+    for users in (USERS, 12):
+        earlier = Shop()
+        decision = earlier.run(crowd(users=users), adopted=taken)
+        assert (decision["decision"], decision["reason"]) == ("baseline", "first_day")
+        assert decision["evidence"]["structure"] == "adopted"
+        assert decision["sentence"].endswith("A person had adopted them.")
+        assert earlier.parent.model.fit == hash_json(taken.document())
+
+
 def test_nobody_there_keeps_the_model() -> None:
     shop = Shop()
     shop.run(crowd())

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from segmentation.adjustment.structure import Local, local
+from segmentation.adjustment.structure import Piecewise, piecewise
 from segmentation.clustering.model import Fit
 from segmentation.clustering.transform import Transform
 from segmentation.config import Clustering
@@ -34,9 +34,9 @@ def founded(points: np.ndarray, segments: int) -> tuple[Fit, float]:
     return fit, float(np.quantile(fit.reach(table(points)), 0.99))
 
 
-def changed(fit: Fit, far: float, points: np.ndarray, faded: Sequence[int] = (), **settings: int) -> Local:
+def changed(fit: Fit, far: float, points: np.ndarray, faded: Sequence[int] = (), **settings: int) -> Piecewise:
     clustering = SETTINGS.model_copy(update=settings)
-    return local(fit, fit, far, table(points), faded, 0.02, clustering)
+    return piecewise(fit, fit, far, table(points), faded, 0.02, clustering)
 
 
 def own_units(fit: Fit) -> np.ndarray:
@@ -59,8 +59,8 @@ def test_a_group_where_nobody_was_gets_a_segment_and_the_others_stay() -> None:
     assert new == pytest.approx([25, 4], abs=0.6)
     old = centres[np.argsort(centres[:, 0])][:4]
     assert np.sort(old, axis=0) == pytest.approx(np.sort(own_units(fit), axis=0), abs=0.1)
-    assert found.evidence["far"]["now"] == pytest.approx(0.1, abs=0.01)
-    assert found.evidence["far"]["grown"][0] < 0.015
+    assert found.evidence["now"] == pytest.approx(0.1, abs=0.01)
+    assert found.evidence["grown"][0] < 0.015
 
 
 def test_two_new_groups_get_two_segments() -> None:
@@ -68,7 +68,7 @@ def test_two_new_groups_get_two_segments() -> None:
     found = changed(fit, far, np.vstack([crowd(FOUR), crowd([(25, 4, 100), (4, -20, 100)], seed=1)]))
     assert found.fit is not None
     assert len(found.fit.centres) == 6
-    assert len(found.evidence["far"]["grown"]) == 2
+    assert len(found.evidence["grown"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     """Everybody is 2.5 further right: with centres that are, too, nobody is far."""
     fit, far = founded(crowd(FOUR), 4)
     today = crowd(FOUR) + np.array([2.5, 0.0])
-    assert changed(fit, far, today).evidence["far"]["now"] > 0.05
+    assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
-    assert local(fit, moved, far, table(today), (), 0.02, SETTINGS).fit is None
+    assert piecewise(fit, moved, far, table(today), (), 0.02, SETTINGS).fit is None
 
 
 def test_a_segment_that_parted_becomes_two() -> None:
@@ -120,7 +120,7 @@ def test_a_small_group_that_is_still_apart_keeps_its_segment() -> None:
     corner = int(np.argmax(own_units(fit).sum(axis=1)))
     found = changed(fit, far, crowd([*FOUR, (30, 30, 60)]), faded=[corner])
     assert found.fit is None
-    assert found.evidence["far"]["without"] == pytest.approx(70 / 1060, abs=0.01)
+    assert found.evidence["without"] == pytest.approx(70 / 1060, abs=0.01)
 
 
 def test_there_are_never_fewer_segments_than_the_configuration_allows() -> None:
@@ -132,7 +132,7 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
     reordered = today.take(np.random.default_rng(0).permutation(today.num_rows)).sort_by("user_id")
-    first, again = (local(fit, fit, far, rows, (), 0.02, SETTINGS) for rows in (today, reordered))
+    first, again = (piecewise(fit, fit, far, rows, (), 0.02, SETTINGS) for rows in (today, reordered))
     assert first.fit is not None
     assert again.fit is not None
     assert first.fit.document() == again.fit.document()

@@ -35,7 +35,7 @@ LACKS = {"users": [12, 100], "days": [3, 7]}
 DECISIONS = [
     *(
         decided("baseline", "first_day", structure=name, segments_asked=4)
-        for name in ("natural", "reproducible", "constructive", "kept", "given", "density")
+        for name in ("natural", "reproducible", "constructive", "kept", "given", "adopted", "density")
     ),
     decided("baseline", "first_day", structure="given", segments_asked=9),
     decided("baseline", "lacking", lacks=LACKS),

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
-from airflow_local import end, free_port, is_free, members, signals_held
+from airflow_local import AirflowError, LocalAirflow, end, free_port, is_free, members, signals_held
 
 CONFIG = '[sources.orders]\npath = "orders.csv"\n'
 
@@ -48,6 +49,32 @@ def living_in(home: Path) -> list[int]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+LOCKED = {"detail": {"reason": "Database error", "message": "Serious error when handling your request."}}
+
+
+def api_that_answers(tmp_path, monkeypatch, *answers: httpx.Response) -> LocalAirflow:
+    """An Airflow of which only the API is there, with these answers in turn."""
+    monkeypatch.setattr("airflow_local.time.sleep", lambda _: None)
+    left = iter(answers)
+    airflow = LocalAirflow(tmp_path, tmp_path / "segmentation.toml", free_port())
+    airflow._client = httpx.Client(base_url="http://airflow", transport=httpx.MockTransport(lambda _: next(left)))
+    airflow._client.headers["Authorization"] = "Bearer token"
+    return airflow
+
+
+def test_a_locked_database_is_asked_again(tmp_path, monkeypatch):
+    locked, busy, fine = httpx.Response(500, json=LOCKED), httpx.Response(503), httpx.Response(200, json={"paused": 1})
+    airflow = api_that_answers(tmp_path, monkeypatch, locked, busy, locked, fine)
+    assert airflow.call("PATCH", "/dags/user_segmentation", {"is_paused": True}) == {"paused": 1}
+
+
+@pytest.mark.parametrize(("method", "answer"), [("POST", LOCKED), ("PATCH", {"detail": "Internal Server Error"})])
+def test_an_error_that_may_have_changed_something_is_told(tmp_path, monkeypatch, method, answer):
+    airflow = api_that_answers(tmp_path, monkeypatch, httpx.Response(500, json=answer))
+    with pytest.raises(AirflowError, match="500"):
+        airflow.call(method, "/backfills", {})
 
 
 def test_a_process_that_ignores_the_request_ends_with_all_of_its_session(monkeypatch):

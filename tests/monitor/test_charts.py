@@ -8,6 +8,7 @@ from synthetic import FIRST, long_ids
 
 from segmentation.config import Config
 from segmentation.monitor import charts, palette, read_models
+from segmentation.monitor.lives import born
 from segmentation.store.store import open_store
 from segmentation.texts import Texts
 
@@ -17,7 +18,7 @@ TEXTS = Texts("en")
 
 def test_the_ribbons_are_the_users_who_changed_state_by_cause(made_up: Config) -> None:
     cells = read_models.migrations(open_store(made_up), FIRST, LAST)["cells"]
-    colours = palette.colours(read_models.born(open_store(made_up), LAST))
+    colours = palette.colours(born(open_store(made_up), LAST))
     (sankey,) = charts.flows(cells, colours, TEXTS)["data"]
     names, link = sankey["node"]["label"], sankey["link"]
     drawn: Counter[tuple[str, str, str]] = Counter()
@@ -39,7 +40,7 @@ def test_the_ribbons_are_the_users_who_changed_state_by_cause(made_up: Config) -
 
 def test_the_bands_stack_to_the_population_of_each_day(made_up: Config) -> None:
     store = open_store(made_up)
-    colours = palette.colours(read_models.born(store, LAST))
+    colours = palette.colours(born(store, LAST))
     bands = charts.sizes(read_models.sizes(store, LAST), colours, TEXTS)["data"]
     users = {day["date"]: day["users"] for day in read_models.history(store)}
     assert [sum(values) for values in zip(*(band["y"] for band in bands), strict=True)] == list(users.values())

@@ -14,7 +14,7 @@ from segmentation.cli import main
 from segmentation.clustering.model import Fit, MadeBy, Model
 from segmentation.config import Clustering, Features
 from segmentation.errors import SegmentationError
-from segmentation.monitor import read_models
+from segmentation.monitor.lives import lives
 from segmentation.store import commits
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
@@ -71,7 +71,7 @@ class Story:
 
     def lives(self, until: int | None = None) -> dict[str, dict[str, Any]]:
         last = self.day - timedelta(days=1) if until is None else FIRST + timedelta(days=until)
-        return {life["segment_id"]: life for life in read_models.lives(self.store, last)}
+        return {life["segment_id"]: life for life in lives(self.store, last)}
 
 
 def made_fit(segments: int) -> Fit:
@@ -181,7 +181,7 @@ def test_the_command_tells_the_same_as_json_and_in_words(story: Story, capsys: p
     one, other, small, empty = story.found(100, 80, 5, 0).ids
     story.restructure([[60, 40, 0], [0, 0, 80], [0, 0, 5], [0, 0, 0]])
     new = story.model.ids[1]
-    assert json.loads(run("--json")) == read_models.lives(story.store, FIRST + timedelta(days=1))
+    assert json.loads(run("--json")) == lives(story.store, FIRST + timedelta(days=1))
     shown = run()
     for words in (
         f"split into itself (60%), {new} (40%)",

@@ -15,6 +15,7 @@ from segmentation.cli import main
 from segmentation.config import Config, load
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.monitor import read_models
+from segmentation.monitor.mobility import mobility
 from segmentation.store.store import Store, open_store
 
 LAST = FIRST + timedelta(days=11)
@@ -29,7 +30,7 @@ def store(made_up: Config) -> Store:
 
 @pytest.fixture(scope="module")
 def record(store: Store) -> dict[str, Any]:
-    return read_models.mobility(store, FIRST, LAST)
+    return mobility(store, FIRST, LAST)
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_who_was_only_reassigned_by_a_model_is_counted_apart(tmp_path: Path, run
         for row in members
         if row["user_id"] in before
     )
-    assert read_models.mobility(store, FIRST, LAST)["by_model"] == reassigned > 0
+    assert mobility(store, FIRST, LAST)["by_model"] == reassigned > 0
     shown = run(tmp_path, "--from", str(FIRST))
     assert f"{reassigned} user{'s' * (reassigned > 1)} changed segment only because the model was redrawn" in shown
 
@@ -139,15 +140,15 @@ def test_where_features_are_not_kept_any_more_the_revenue_of_the_flows_is_not_kn
     shutil.copytree(made_up.root, tmp_path / "copy")
     store = open_store(load(tmp_path / "copy" / "segmentation.toml", {}))
     Path(store.objects.path(f"{store.state().published[FIRST].folder}/features.parquet")).unlink()
-    record = read_models.mobility(store, FIRST, LAST)
+    record = mobility(store, FIRST, LAST)
     assert {flow["revenue_before"] for flow in record["flows"]} == {None}
     assert all(flow["revenue_after"] is not None for flow in record["flows"])
-    assert record["upgraded"] == read_models.mobility(open_store(made_up), FIRST, LAST)["upgraded"]
+    assert record["upgraded"] == mobility(open_store(made_up), FIRST, LAST)["upgraded"]
 
 
 def test_a_shop_without_amounts_has_no_ranks(tmp_path: Path, run: Callable[..., str]) -> None:
     store = open_store(synthetic_history(tmp_path, amounts=False))
-    record = read_models.mobility(store, FIRST, LAST)
+    record = mobility(store, FIRST, LAST)
     nothing = {"value": None, "low": None, "high": None}
     assert [record[name] for name in ("bartholomew", "upgraded", "downgraded")] == [nothing] * 3
     assert record["stayer_ratio"]["value"] is not None
@@ -160,16 +161,16 @@ def test_a_shop_without_amounts_has_no_ranks(tmp_path: Path, run: Callable[..., 
 
 def test_a_span_that_is_none_is_refused(store: Store) -> None:
     with pytest.raises(ConfigError, match="from an earlier to a later day"):
-        read_models.mobility(store, LAST, FIRST)
+        mobility(store, LAST, FIRST)
     with pytest.raises(SegmentationError, match="has no published snapshot"):
-        read_models.mobility(store, FIRST, LAST + timedelta(days=3))
+        mobility(store, FIRST, LAST + timedelta(days=3))
 
 
 def test_the_command_is_of_the_last_week_unless_days_are_given(
     made_up: Config, store: Store, run: Callable[..., str], record: dict[str, Any]
 ) -> None:
     week = LAST - timedelta(days=7)
-    assert json.loads(run(made_up.root, "--json")) == read_models.mobility(store, week, LAST)
+    assert json.loads(run(made_up.root, "--json")) == mobility(store, week, LAST)
     assert json.loads(run(made_up.root, "--from", str(FIRST), "--to", str(LAST), "--json")) == record
     shown = run(made_up.root)
     for words in (f"From {week} to {LAST}", "Stayer ratio", "Bartholomew", "Upgraded", "window before"):
