@@ -99,7 +99,11 @@ class Clustering(Section):
     min_users: int = Field(
         100, ge=1, description="With fewer users than this no number of segments is chosen, and no model is replaced."
     )
-    min_days: int = Field(7, ge=1, description="Likewise with fewer days that have rows in the window.")
+    min_days: int = Field(
+        7,
+        ge=1,
+        description="Likewise with fewer days that have rows in the window (all of its days, if it is shorter).",
+    )
     eps: Literal["auto"] | float = Field(
         "auto", description="DBSCAN: how near users of one segment are, in standard deviations; auto: from the data."
     )

@@ -30,11 +30,18 @@ def rising(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+THOUSANDS = {"": "", ".": "[.]", ",": ",", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}  # as regular expressions
+
+
 class Options(Section):
     delimiter: str | None = Field(None, description="CSV: the separator; guessed from the file if not given.")
     encoding: str = Field("utf-8", description="CSV and JSON lines: the encoding, by its name in Python.")
     header: bool = Field(True, description="CSV: whether the first line names the columns; if not: column0, column1, …")
-    decimal: Literal[".", ","] = Field(".", description="The decimal mark of numbers. (Thousands have no separator.)")
+    decimal: Literal[".", ","] = Field(".", description="The decimal mark of numbers.")
+    thousands: Literal["", ".", ",", " ", "'"] = Field(
+        "",
+        description="What is between the thousands of numbers, such as the comma of 1,234.50 (a blank: of any width).",
+    )
     time_unit: Literal["s", "ms", "us"] | None = Field(
         None, description="Times are numbers: seconds, milliseconds or microseconds since 1970-01-01 UTC."
     )
@@ -52,6 +59,12 @@ class Options(Section):
     lookback_days: int = Field(
         7, ge=0, le=3660, description="How many days back an accepted day is read again by a later run."
     )
+
+    @model_validator(mode="after")
+    def _two_marks(self) -> Self:
+        if self.thousands == self.decimal:
+            raise ValueError(f'thousands and decimal are both "{self.decimal}": a number has one mark for each')
+        return self
 
     @field_validator("delimiter")
     @classmethod

@@ -74,7 +74,8 @@ class Today:
     def lacks(self) -> dict[str, list[int]]:
         """Of what there is too little to tell segments apart, as [there, needed]; empty if of nothing."""
         settings = self.recipe.clustering
-        found = {"users": [self.features.num_rows, settings.min_users], "days": [self.active_days, settings.min_days]}
+        days = min(settings.min_days, self.recipe.features.window_days)  # more can never be in the window
+        found = {"users": [self.features.num_rows, settings.min_users], "days": [self.active_days, days]}
         return {name: pair for name, pair in found.items() if pair[0] < pair[1]}
 
     def fitted(self, keep: int | None) -> Fitted:

@@ -35,7 +35,9 @@ def _advice(table: str, reason: str, column: str) -> str:
     if "is missing" in reason:
         return f"If they are many, set {columns} {column} to the right column"
     if "is not a number" in reason:
-        return f"Set {options} decimal, or take out of the column what is no number (thousands are not separated)"
+        return (
+            f"Set {options} decimal and thousands to how they are written, or take out of the column what is no number"
+        )
     if "is not a flag" in reason:
         return f"Write true or false, or set {columns} {column} to another column"
     if "duplicate" in reason and table == USERS:

@@ -1,5 +1,6 @@
 """Raw rows → accepted rows of a canonical table, and quarantined ones with their reason."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -15,6 +16,7 @@ from segmentation.contracts.declarations import declaration
 from segmentation.contracts.expectations import Rule, contract, require_columns, violates
 from segmentation.errors import ConfigError
 from segmentation.features.engine import connect
+from segmentation.source_settings import THOUSANDS
 from segmentation.tables import EVENTS, ORDERS, TABLES, USERS, Kind, kinds
 from segmentation.times import Times, in_text, placed
 
@@ -245,8 +247,17 @@ class _Reader:
 
     def _units(self, numbers: Columns) -> Columns:
         """Numbers in 1/10,000, durations in ms."""
-        if self._options.get("decimal") == ",":
-            # Nothing separates thousands: a point makes a text that is no number, as a comma does elsewhere.
+        decimal, between = self._options.get("decimal", "."), THOUSANDS[self._options.get("thousands", "")]
+        if between:  # only where each three digits follow one: else 1.5 would be 15
+            grouped = rf"^[-+]?[0-9]{{1,3}}({between}[0-9]{{3}})+({re.escape(decimal)}[0-9]*)?$"
+            numbers = {
+                name: pc.if_else(
+                    pc.match_substring_regex(text, grouped), pc.replace_substring_regex(text, between, ""), text
+                )
+                for name, text in numbers.items()
+            }
+        if decimal == ",":
+            # A point makes a text that is no number, as a comma does elsewhere.
             pointless = {name: pc.replace_substring(text, ".", "?") for name, text in numbers.items()}
             numbers = {name: pc.replace_substring(text, ",", ".") for name, text in pointless.items()}
         values = {name: f"n_{name}" for name in numbers if name != "unit_price"}

@@ -22,7 +22,17 @@ from segmentation.sources.profiles import Column, day_in, profiles, span
 from segmentation.sources.source_file import CSV
 from segmentation.tables import EVENTS, ORDERS, REVIEWS, TABLES, USERS
 
-WINDOWS = (1, 3, 7, 14, 28, 90, 180, 365)  # days; the longest that leaves two thirds of the days seen to be published
+WINDOWS = (
+    1,
+    3,
+    7,
+    14,
+    28,
+    90,
+    180,
+    365,
+)  # days; the longest that leaves two thirds of the days seen to be published ...
+WEEK = 7  # ... but a week at least, if more days than that were seen: shorter ones show one weekday and not another
 FIRST_LOOK = 28  # days that the first backfill publishes
 UNKNOWN_SHARE = 0.3  # of events of types that are not known: more, and they are written as the shop's own
 LONGEST_LIST = 12
@@ -253,7 +263,7 @@ def _window(planned: Sequence[Planned], days: tuple[date, date] | None) -> int:
     if days is None or days[0] == days[1]:
         return usual
     seen = (days[1] - days[0]).days + 1
-    return max(window for window in WINDOWS if window <= max(seen / 3, 1))
+    return max(window for window in WINDOWS if window <= max(seen / 3, 1) or window == WEEK < seen)
 
 
 # The text -----------------------------------------------------------------------------------------------------------
@@ -282,7 +292,11 @@ def _text(
     yield ""
     yield "[features]"
     number = (days[1] - days[0]).days + 1 if days else 1
-    seen = f"a third of the {number} days seen, or less" if number > 1 else "usual"
+    seen = "usual"
+    if number > 1:
+        seen = (
+            f"a third of the {number} days seen, or less" if window <= max(number / 3, 1) else f"of {number} days seen"
+        )
     yield _entry(f"window_days = {window}", f"how many days back a user's behaviour is looked at ({seen})")
     yield ""
     yield "[clustering]"
@@ -387,8 +401,11 @@ def _options(each: Planned) -> Iterator[str]:
             yield _entry("header = false", "the columns are column0, column1, …")
     if glimpse.encoding != "utf-8" and not each.join:
         yield _entry(f"encoding = {_quoted(glimpse.encoding)}", _why_encoding(glimpse.encoding))
-    if guess.decimal == ",":
+    decimal, thousands = guess.marks
+    if decimal == ",":
         yield 'decimal = ","'
+    if thousands:
+        yield f"thousands = {_quoted(thousands)}"
     if form and form.unit:
         yield f"time_unit = {_quoted(form.unit)}"
     if form and form.form:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from segmentation.errors import DataContractError
 from segmentation.sources.files import DELIMITERS, unreadable
+from segmentation.sources.json_lines import flattened
 from segmentation.sources.places import ENDINGS
 from segmentation.sources.source_file import CSV, JSON_LINES, PARQUET
 
@@ -283,7 +284,7 @@ def _csv(path: Path, files: int) -> _Part:
 
 def _json(path: Path, files: int) -> _Part:
     text = _Text(path, max(LOOK_BYTES // files, PEEK_BYTES))
-    objects = list(_objects(f"{text.text}\n{text.tail()}".splitlines()))
+    objects = [dict(flattened(found)) for found in _objects(f"{text.text}\n{text.tail()}".splitlines())]
     names = list(dict.fromkeys(name for found in objects for name in found))
     values: Values = {name: [_plain(found.get(name)) for found in objects] for name in names}
     return _Part(values, text.whole, encoding=text.encoding)

@@ -112,14 +112,17 @@ class Guess:
         return next((scale for scale in SCALES if scale[0] <= low and high <= scale[1]), (low, high))
 
     @property
-    def decimal(self) -> str:
+    def marks(self) -> tuple[str, str]:
+        """The decimal mark of its numbers, and what is between thousands ("": nothing)."""
         kinds = TABLES[self.table].kinds()
         marks = {
-            column.decimal
+            column.marks
             for name, column in self.columns.items()
             if kinds.get(name) in (Kind.NUMBER, Kind.SECONDS) and not (column.is_whole and column.decimal == ".")
         }
-        return "," if "," in marks else "."
+        given = [found for found in marks if found]
+        decimal = "," if any(mark == "," for mark, _ in given) else "."
+        return decimal, next((between for mark, between in sorted(given) if between and mark == decimal), "")
 
 
 def guess(glimpse: Glimpse, columns: Sequence[Column]) -> list[Guess]:
@@ -246,7 +249,7 @@ def _can_be(canonical: str, kind: Kind, column: Column) -> bool:
     if kind == Kind.TIME:
         return bool(column.forms)
     if kind in (Kind.NUMBER, Kind.SECONDS):
-        return column.is_number or column.has_thousands
+        return column.is_number
     if kind == Kind.FLAG:
         return {value.lower() for value in column.counts} <= FLAGS
     if canonical == "event_type":
@@ -364,9 +367,6 @@ def _one_price(columns: Sequence[Column], chosen: dict[str, Column], exact: set[
     elif "unit_price" in chosen and "quantity" not in chosen:
         chosen["amount"] = chosen.pop("unit_price")
         unsure["amount"] = "a price, and there is no quantity: taken as the amount of the line"
-    for name in ("quantity", "unit_price", "amount", "discount"):
-        if name in chosen and chosen[name].has_thousands:
-            unsure[name] = "it separates thousands, which cannot be read: write a query (sql) that takes them out"
     signed = [
         column.name for column in columns if column.has_currency and plain(column.name) in NAMES[ORDERS]["amount"]
     ]

@@ -1,4 +1,4 @@
-"""JSON lines: one object per line, its keys the columns.
+"""JSON lines: one object per line, its keys the columns; those of an object in it are named as in customer.id.
 
 Read as text, as CSV is: what a value means is decided later. A number stays as it is written.
 """
@@ -37,6 +37,7 @@ class JsonRecords:
         self.columns = tuple(self._fields)
         texts = [pa.field(name, pa.string()) for name in ("reason", "line", *self.columns)]
         self.schema = pa.schema([pa.field("row", pa.int64()), *texts])
+        self._nested = any("." in field for field in self._fields.values())
         self._decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str)
 
     def __iter__(self) -> Iterator[pa.Table]:
@@ -75,11 +76,11 @@ class JsonRecords:
             return self._malformed(NO_JSON, line)
         if not isinstance(found, dict):
             return self._malformed(NO_JSON, line)
-        if not found.keys() <= seen.keys():
-            seen.update(dict.fromkeys(found))
+        if self._nested or not found.keys() <= seen.keys():
+            seen.update(dict.fromkeys(name for name, _ in flattened(found)))
         values: list[str | None] = [None, None]
         for canonical, field in self._fields.items():
-            value = found.get(field)
+            value = found.get(field) if field in found or not self._nested else _at(found, field)
             if isinstance(value, str):
                 # Only an escape can make half a character.
                 if "\\u" in line and not _is_text(value):
@@ -106,6 +107,24 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):  # which of the two is meant?
         raise _KeyTwiceError
     return found
+
+
+def flattened(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The keys and values of an object, and after each object in it that one's, as `customer.id`."""
+    for name, value in found.items():
+        yield name, value
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", deeper) for inner, deeper in flattened(value))
+
+
+def _at(found: Any, field: str) -> Any:
+    """What an object has under a key, or in the objects that a key with points leads to; None if nothing."""
+    if not isinstance(found, dict):
+        return None
+    if field in found:
+        return found[field]
+    name, _, rest = field.partition(".")
+    return _at(found.get(name), rest) if rest else None
 
 
 def _is_text(value: str) -> bool:

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from segmentation.features.engine import connect
+from segmentation.source_settings import THOUSANDS
 from segmentation.sources.glimpse import Glimpse
 from segmentation.sources.spellings import plain
 from segmentation.times import AS_OFFSET, MICROSECONDS, NAIVE, UNITS, WITH_OFFSET, quoted
@@ -22,7 +23,10 @@ DOT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?\d+(,\d+)?")
 CURRENCY = re.compile(r"-?(?:[$€£¥₹₽]|[A-Z]{3}) ?-?[\d.,' ]+|-?[\d.,' ]+ ?(?:[$€£¥₹₽]|[A-Z]{3})")
 WHOLE = re.compile(r"[-+]?\d+([.,]0+)?")
-THOUSANDS = re.compile(r"[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")
+GROUPED = {  # numbers with thousands apart, by the decimal mark and what is between thousands
+    (mark, between): re.compile(rf"[-+]?(\d+|\d{{1,3}}({THOUSANDS[between]}\d{{3}})+)({re.escape(mark)}\d*)?")
+    for mark, between in [(".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'")]
+}
 WRITTEN = re.compile(r"(?=(?:\D*\d){3}).*(\d[-/.: 年]\d|[A-Za-z]{3,}).*|\d{8}|\d{14}")  # could be a time
 # Plausible years. What is one in two units at once is none.
 FIRST_YEAR, LAST_YEAR = 1990, 2100
@@ -108,23 +112,23 @@ class Column:
         return fitting / self.filled if self.filled else 0.0
 
     @cached_property
+    def marks(self) -> tuple[str, str] | None:
+        """The decimal mark and what is between thousands ("": nothing), if the values are numbers."""
+        ways = {(".", ""): DOT, (",", ""): COMMA, **GROUPED}
+        return next((marks for marks, way in ways.items() if self.filled and self.share(way) >= ENOUGH), None)
+
+    @property
     def decimal(self) -> str | None:
         """The decimal mark, if the values are numbers."""
-        if self.filled and self.share(DOT) >= ENOUGH:
-            return "."
-        return "," if self.filled and self.share(COMMA) >= ENOUGH else None
+        return self.marks[0] if self.marks else None
 
     @property
     def is_number(self) -> bool:
-        return self.decimal is not None
+        return self.marks is not None
 
     @cached_property
     def is_whole(self) -> bool:
         return self.is_number and self.share(WHOLE) >= ENOUGH
-
-    @cached_property
-    def has_thousands(self) -> bool:
-        return not self.is_number and self.filled > 0 and self.share(THOUSANDS) + self.share(DOT) >= ENOUGH
 
     @cached_property
     def has_currency(self) -> bool:
@@ -133,8 +137,9 @@ class Column:
     @cached_property
     def range(self) -> tuple[float, float]:
         """The smallest and the greatest number."""
-        pattern = DOT if self.decimal == "." else COMMA
-        found = [float(value.replace(",", ".")) for value in self.counts if pattern.fullmatch(value)]
+        mark, between = self.marks or (".", "")
+        plain = (re.sub(THOUSANDS[between], "", value).replace(mark, ".") for value in self.counts)
+        found = [float(value) for value in plain if DOT.fullmatch(value)]
         return min(found, default=0.0), max(found, default=0.0)
 
     @property

@@ -59,7 +59,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "order_id": _listed("""
             orderid invoiceno invoiceid invoicenumber invoice basketid transactionid orderno ordernumber
             ordernr receiptid receiptno cartid saleid tripid order basket transaction 订单id 订单号 订单编号 订单
-            bestellnummer bestellnr rechnungsnummer bestellung pedidoid idpedido pedido commandeid
+            bestellnummer bestellnr rechnungsnummer bestellung belegnummer belegnr beleg pedidoid idpedido pedido commandeid
             commande ordineid 注文番号 注文id
         """),
         "item_id": ITEM,

@@ -29,7 +29,8 @@ def crowd(seed: int = 0, users: int = USERS, centres: np.ndarray = CENTRES) -> n
 def recipe(**sections: Any) -> Recipe:
     clustering = Clustering(**{"max_segments": 5, **sections.get("clustering", {})})
     adjustment = Adjustment(**sections.get("adjustment", {}))
-    return Recipe.model_construct(features=Features(), clustering=clustering, adjustment=adjustment)
+    features = Features(**sections.get("features", {}))
+    return Recipe.model_construct(features=features, clustering=clustering, adjustment=adjustment)
 
 
 class Shop:
@@ -167,6 +168,11 @@ def test_too_little_data_is_one_segment_until_there_is_enough() -> None:
     assert len(shop.ids) == 3
     few_days = Shop()
     assert few_days.run(points, active_days=3)["evidence"]["lacks"] == {"days": [3, 7]}
+
+
+def test_a_window_shorter_than_the_days_asked_for_must_have_rows_on_all_of_its_days() -> None:
+    assert Shop(features={"window_days": 3}).run(crowd(), active_days=2)["evidence"]["lacks"] == {"days": [2, 3]}
+    assert "lacks" not in Shop(features={"window_days": 3}).run(crowd(), active_days=3)["evidence"]
 
 
 def test_a_fit_that_is_adopted_on_the_first_day_founds_the_history() -> None:

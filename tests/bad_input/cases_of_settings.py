@@ -77,6 +77,11 @@ SETTINGS = [
         "rating = [5, 1]: give the lower number first",
     ),
     setting(
+        "one mark for decimals and thousands",
+        put("sources.orders.options", decimal=",", thousands=","),
+        '[sources.orders.options] thousands and decimal are both ","',
+    ),
+    setting(
         "a look-back of millennia",
         put("sources.orders.options", lookback_days=1_000_000),
         "[sources.orders.options] lookback_days = 1000000",

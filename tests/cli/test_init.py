@@ -61,9 +61,9 @@ def test_daily_files_become_a_template_and_the_next_command_has_real_dates(run: 
     assert config.sources.orders.path == "orders/{date}.csv"
     assert result["next"] == [
         "segmentation check",
-        "segmentation backfill --from 2024-03-03 --to 2024-03-09",
+        "segmentation backfill --from 2024-03-07 --to 2024-03-09",
     ]
-    assert config.features.window_days == 3
+    assert config.features.window_days == 7
     published = history.backfill(config, FIRST + timedelta(days=7), FIRST + timedelta(days=8))["published"]
     assert [day["users"] for day in published] == [8, 8]
 
@@ -252,7 +252,7 @@ def test_the_output_in_a_terminal_names_the_table_the_columns_and_what_comes_nex
     assert (code, err) == (0, "")
     assert "2024-03-01.csv and 8 more" in out
     assert "user_id, ordered_at, order_id, amount" in out
-    assert "segmentation --config shop.toml backfill --from 2024-03-03 --to 2024-03-09" in out
+    assert "segmentation --config shop.toml backfill --from 2024-03-07 --to 2024-03-09" in out
 
 
 # Real data ----------------------------------------------------------------------------------------------------------

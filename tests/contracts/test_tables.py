@@ -176,6 +176,29 @@ def test_a_decimal_comma(text: str, units: int | None) -> None:
     assert sum(found.reasons.values()) == (units is None)
 
 
+@pytest.mark.parametrize(
+    ("decimal", "thousands", "text", "units"),
+    [
+        (".", ",", "1,234.50", 12_345_000),
+        (".", ",", "-12,345,678", -123_456_780_000),
+        (".", ",", "1234.5", 12_345_000),  # need not be there
+        (".", ",", "1,23", None),  # no group of three: a decimal comma by mistake
+        (".", ",", "1,2345.5", None),
+        (".", ",", "1.234,5", None),
+        (",", ".", "1.234,50", 12_345_000),
+        (",", ".", "12,5", 125_000),
+        (",", ".", "1.5", None),  # a decimal point by mistake
+        (",", " ", "1 234,5", 12_345_000),
+        (",", " ", "1\u00a0234,5", 12_345_000),
+        (".", "'", "1\u2019234.5", 12_345_000),
+    ],
+)
+def test_thousands_are_apart(decimal: str, thousands: str, text: str, units: int | None) -> None:
+    options = {"options": {"decimal": decimal, "thousands": thousands}}
+    found = parts("orders", options, user_id=["u"], amount=[text])
+    assert found.accepted["amount"].to_pylist() == ([] if units is None else [units])
+
+
 # A table against plain Python ---------------------------------------------------------------------------------------
 
 

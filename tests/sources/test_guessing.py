@@ -229,7 +229,7 @@ def test_the_date_in_the_name_of_the_file_decides(write: Write) -> None:
 def test_decimal_commas_delimiters_and_encodings(write: Write) -> None:
     rows = [f"Müller{n};2024-03-01;1{n},50" for n in range(3)]
     found = best(write(lines("Kunde;Datum;Betrag", rows), encoding="cp1252"))
-    assert (found.glimpse.delimiter, found.glimpse.encoding, found.decimal) == (";", "cp1252", ",")
+    assert (found.glimpse.delimiter, found.glimpse.encoding, found.marks) == (";", "cp1252", (",", ""))
     assert names(found) == {"user_id": "Kunde", "ordered_at": "Datum", "amount": "Betrag"}
     rows = [f"用户{n}\t2024-03-01\t1.5\t生活用品" for n in range(3)]
     found = best(write(lines("用户\t日期\t金额\t类目", rows), encoding="gb18030"))
@@ -249,9 +249,20 @@ def test_a_cut_character_is_no_other_encoding() -> None:
     assert encoding_of("äöü".encode()[:-1]) == "utf-8"
 
 
-def test_thousands_are_said_to_be_unreadable(write: Write) -> None:
-    found = best(write(lines("user_id,date,amount", ['u1,2024-03-01,"1,234.50"', "u2,2024-03-01,7.00"])))
-    assert "separates thousands" in found.unsure["amount"]
+@pytest.mark.parametrize(
+    ("large", "small", "marks"),
+    [
+        ("1,234.50", "7.00", (".", ",")),
+        ("1.234,50", "7,00", (",", ".")),
+        ("12\u00a0345,5", "7", (",", " ")),
+        ("1'234'567.50", "7.25", (".", "'")),
+        ("1234.50", "7.00", (".", "")),
+    ],
+)
+def test_what_is_between_thousands_is_found(write: Write, large: str, small: str, marks: tuple[str, str]) -> None:
+    found = best(write(lines("user_id;date;amount", [f"u1;2024-03-01;{large}", f"u2;2024-03-01;{small}"])))
+    assert names(found)["amount"] == "amount"
+    assert found.marks == marks
 
 
 def test_ratings_of_another_scale(write: Write) -> None:

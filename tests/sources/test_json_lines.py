@@ -94,6 +94,12 @@ def test_a_broken_line_is_kept_with_its_reason_and_costs_only_itself(
     ]
 
 
+def test_what_is_in_an_object_is_named_by_the_keys_that_lead_to_it(tmp_path: Path) -> None:
+    lines = '{"a": {"id": {"n": 1}}, "b": 2, "c.d": 3}\n{"a": {"id": 4}, "b": 5}\n{"a": [6], "b": 7}\n'
+    mapping = {"user_id": "a.id.n", "ordered_at": "b", "order_id": "c.d"}
+    assert read(tmp_path / "x.jsonl", lines, mapping) == good(("1", "2", "3"), (None, "5", None), (None, "7", None))
+
+
 def test_what_is_nested_but_not_asked_for_is_no_matter(tmp_path: Path) -> None:
     assert read(tmp_path / "x.jsonl", '{"a": 1, "b": 2, "c": 3, "d": {"a": [1]}}') == good(("1", "2", "3"))
 
