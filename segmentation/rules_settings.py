@@ -10,8 +10,10 @@ from segmentation.tables import Section
 
 
 class Rules(Section):
-    algorithm: Literal["fpgrowth", "apriori"] = Field(
-        "fpgrowth", description="How frequent itemsets are mined; the rules are the same, Apriori takes longer."
+    algorithm: Literal["fpgrowth", "apriori", "counting"] = Field(
+        "fpgrowth",
+        description="How frequent itemsets of three items and more are found, by mlxtend or by counting every candidate; the "
+        "rules are the same, Apriori takes longest, counting the least time.",
     )
     level: Literal["item", "category"] = Field("item", description="Rules between items, or between categories.")
     window_days: int = Field(90, ge=1, le=3660, description="Baskets of how many days back, the day included.")

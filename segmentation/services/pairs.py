@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from segmentation.errors import ConfigError
 from segmentation.features.rows import Whole
 from segmentation.rules_settings import Rules
+from segmentation.services.portions import portions
 
 CELLS = 8_000_000  # counts that are in memory at once, of 8 bytes
 TOGETHER = 2_000_000  # pairs of baskets' items that are looked at together
@@ -87,13 +87,6 @@ def _count_pairs(holds: Any, begin: int, count: Any) -> None:
     first = np.repeat(start, after)
     second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(after) - after, after)
     np.add.at(count.reshape(-1), (item[first] - begin) * count.shape[1] + item[second], 1)
-
-
-def portions(work: Whole, most: int) -> list[slice]:
-    """Rows in order, parted so that the work of a part is about `most` at most (one row's, if that is more)."""
-    done = np.cumsum(work)
-    bounds = np.flatnonzero(np.diff(done // most, prepend=0)) if len(done) else done
-    return [slice(*pair) for pair in pairwise([0, *bounds.tolist(), len(work)]) if pair[0] < pair[1]]
 
 
 def item_counts(holds: Any) -> Whole:

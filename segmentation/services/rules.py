@@ -12,7 +12,7 @@ import pyarrow as pa
 from segmentation.rules_settings import Rules
 from segmentation.services.baskets import Baskets
 from segmentation.services.confident import Found, confident_rules
-from segmentation.services.itemsets import frequent_itemsets
+from segmentation.services.mining import frequent_itemsets
 from segmentation.services.occurrences import Members, in_segments, in_the_shop
 from segmentation.services.rules_table import rules_table
 
