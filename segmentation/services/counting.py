@@ -33,7 +33,7 @@ def counts_by_group(holds: Any, itemsets: Itemsets, wanted: Whole, group: Whole,
     The baskets with an itemset are looked for among those with one item less, the item whose lack leaves the fewest.
     """
     counts = np.zeros((len(itemsets), groups), np.int64)
-    if not len(wanted):
+    if not len(wanted) or not groups:
         return counts[wanted]
     single, *larger = steps(itemsets, wanted)
     items = itemsets.members[0][single.itemsets, 0]
