@@ -1,7 +1,7 @@
 """The settings of the association rules: `[rules]`."""
 
+from collections.abc import Iterable
 from fractions import Fraction
-from math import ceil
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -51,6 +51,12 @@ class Rules(Section):
 
 
 def needed(share: float, whole: int) -> int:
-    """The smallest count that is at least this share of the whole. As the share is written in decimals: 0.07 of 100 is 7,
+    """The smallest count that is at least this share of the whole."""
+    return needed_of_each(share, [whole])[0]
+
+
+def needed_of_each(share: float, wholes: Iterable[int]) -> list[int]:
+    """The smallest counts that are at least this share of each whole. As the share is written in decimals: 0.07 of 100 is 7,
     though in binary 0.07 * 100 is above 7."""
-    return ceil(Fraction(str(share)) * whole)
+    over, under = Fraction(str(share)).as_integer_ratio()
+    return [-(-over * whole // under) for whole in wholes]

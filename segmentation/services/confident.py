@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from segmentation.features.rows import Flags, Whole
-from segmentation.rules_settings import Rules, needed
+from segmentation.rules_settings import Rules, needed_of_each
 from segmentation.services.itemsets import Itemsets
 
 
@@ -47,5 +47,5 @@ def confident_rules(itemsets: Itemsets, settings: Rules) -> Found:
 
 def _enough(count: Whole, of: Whole, share: float) -> Flags:
     different, place = np.unique(of, return_inverse=True)
-    least = np.array([needed(share, whole) for whole in different.tolist()], np.int64)
+    least = np.array(needed_of_each(share, different.tolist()), np.int64)
     return np.asarray(count >= least[place])

@@ -70,7 +70,7 @@ def steps(itemsets: Itemsets, wanted: Whole) -> list[Step]:
 
 def _count(holds: Any, single: Step, larger: list[Step], group: Whole, counts: Counts) -> None:
     """Add the counts in these baskets. holds: its columns are the single items."""
-    there, by_item = holds.toarray(), holds.tocsc()
+    there, by_item, columns = holds.toarray().reshape(-1), holds.tocsc(), holds.shape[1]
     starts, basket = by_item.indptr.astype(np.int64), by_item.indices
     which = np.repeat(np.arange(len(single.itemsets)), np.diff(starts))
     _add(single, which, group[basket], counts)
@@ -78,7 +78,7 @@ def _count(holds: Any, single: Step, larger: list[Step], group: Whole, counts: C
         length = np.diff(starts)[step.before]
         which = np.repeat(np.arange(len(length)), length)
         basket = basket[np.arange(len(which)) + np.repeat(starts[step.before] - np.cumsum(length) + length, length)]
-        both = there[basket, step.item[which]]
+        both = there[basket.astype(np.int64) * columns + np.repeat(step.item, length)]
         which, basket = which[both], basket[both]
         starts = np.concatenate([[0], np.cumsum(np.bincount(which, minlength=len(length)))])
         _add(step, which, group[basket], counts)
