@@ -9,7 +9,7 @@ from segmentation.features.rows import Whole
 from segmentation.services.itemsets import Itemsets
 
 ROWS = 50_000  # baskets that are looked at together, at most
-CELLS = 64_000_000  # of them, as a dense array of one byte a cell
+CELLS = 4_000_000  # of them, as a dense array of one byte a cell: small enough for a cache
 TOGETHER = 4_000_000  # occurrences of itemsets that are in memory together, about
 Counts = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 

@@ -85,6 +85,14 @@ def test_a_share_is_meant_as_it_is_written() -> None:
     assert [asked.count_needed(100), asked.count_needed(200)] == [9, 14]
 
 
+def test_an_itemset_that_is_in_exactly_as_many_baskets_as_asked_is_found() -> None:
+    """Seven of 25: as a share times 25 that is above seven, and mlxtend would look for eight."""
+    assert 7 / 25 * 25 > 7
+    sets = [{"a", "b", "c"}] * 7 + [{"d", "e", "f"}] * 18
+    found = frequent_itemsets(gathered(sets).holds, settings(algorithm="fpgrowth", min_support=1e-9, min_count=7))
+    assert found.counts.tolist() == [*[7] * 3, *[18] * 3, *[7] * 3, *[18] * 3, 7, 18]
+
+
 def test_triangles_are_counted_and_bound_the_itemsets() -> None:
     sets = random_sets(6, baskets=300, items=12)
     baskets = gathered(sets)
