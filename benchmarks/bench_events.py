@@ -8,7 +8,7 @@ They take turns, and the median of the rounds counts.
   again for the window, summed up, and turned into features. The peers keep nothing.
 * two kinds of events: with `session_id` and `duration_s`, and without: cut at 30 minutes of silence.
 
-SEGMENTATION_BENCH_EVENTS: how many events, 5,000,000 if not said (50 million take about 1 GB of disk and, for pandas, 20 GB
+SEGMENTATION_BENCH_EVENTS: how many events, 5,000,000 if not said (50 million take about 1 GB of disk and, for pandas, 8 GB
 of memory; SEGMENTATION_BENCH_PANDAS=no leaves it out). SEGMENTATION_BENCH_ROUNDS: 3 if not said.
 """
 

@@ -161,7 +161,7 @@ class Adjustment(Section):
         0.5, ge=0, lt=1, description="Weight of the old centres in an update; 0: the centres of today's data."
     )
     max_centre_shift: float = Field(
-        0.25, gt=0, description="How far updates may take a centre, in standard deviations; beyond it: a restructure."
+        0.25, gt=0, description="How far updates may take a centre from where it was founded, in standard deviations."
     )
     ask_above: float = Field(
         0.25,

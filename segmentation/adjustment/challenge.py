@@ -110,13 +110,12 @@ def compare(
     others = before["user_id"].combine_chunks()
     before = before.filter(pc.is_in(others, value_set=users))
     features = features.filter(pc.is_in(users, value_set=others))
-    distances = parent_fit.distances(before)
-    old = np.argmin(distances, axis=1)
+    old = np.argmin(parent_fit.distances(before), axis=1)
     new = np.argmin(fit.distances(features), axis=1)
     states = parent.states(parent_fit)
     origins, origin = states, old
     if far is not None and not parent_fit.has_noise:
-        origins, origin = (*states, NOISE), np.where(distances.min(axis=1) > far, len(states), old)
+        origins, origin = (*states, NOISE), np.where(parent_fit.reach(before) > far, len(states), old)
     counts = identity.overlap(origin, new, (len(origins), len(fit.centres) + fit.has_noise))
     model, events = identity.carry_over(parent, origins, fit, hash_json(fit.document()), day, counts)
     reassigned = np.array(states)[old] != np.array(model.states(fit))[new]

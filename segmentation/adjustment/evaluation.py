@@ -31,24 +31,30 @@ def block(day: date, every: int) -> int:
     return (day - FIRST_MONDAY).days // every
 
 
-def fitted(distances: Matrix, ids: Sequence[str]) -> dict[str, Any]:
+def fitted(distances: Matrix, ids: Sequence[str], reach: Matrix | None = None) -> dict[str, Any]:
     """What later days are held against, for model.json: the figures of the day on which the model was made.
 
     distances: (users, states), as `Fit.distances` gives them; ids: of the segments, in the order of the columns. A column
-    beyond them is that of NOISE.
+    beyond them is that of NOISE. reach: (users,), as `Fit.reach` gives it; if None, that of the distances.
 
-    Returns `users`; `far`, the 99 % quantile of the distances to the nearest segment, so that 1 % of the users are beyond it
-    (None without users); `shares`, of all users, by segment.
+    Returns `users`; `far`, the 99 % quantile of the reach, so that 1 % of the users are beyond it (None without users);
+    `shares`, of all users, by segment.
     """
     users = len(distances)
-    far = round(float(np.quantile(_nearest(distances, ids), FAR)), 6) if users and ids else None
+    reach = _nearest(distances, ids) if reach is None else reach
+    far = round(float(np.quantile(reach, FAR)), 6) if users and ids else None
     return {"users": users, "far": far, "shares": _shares(distances, ids)}
 
 
 def evaluate(
-    day: date, distances: Matrix, ids: Sequence[str], reference: Mapping[str, Any], drift: pa.Table
+    day: date,
+    distances: Matrix,
+    ids: Sequence[str],
+    reference: Mapping[str, Any],
+    drift: pa.Table,
+    reach: Matrix | None = None,
 ) -> dict[str, Any]:
-    """The day's figures, for decision.json. reference: what `fitted` gave; drift: the day's table of drift.
+    """The day's figures, for decision.json. reference: what `fitted` gave; drift: the day's table of drift; else as there.
 
     Returns `date`; `users`; `far`, the share of users beyond the reference's distance; `far_noise`, the share that chance
     reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments with at most half
@@ -57,7 +63,8 @@ def evaluate(
     users, before = len(distances), reference["users"]
     shares = _shares(distances, ids)
     if users and before and ids:
-        far = round(float(np.mean(_nearest(distances, ids) > reference["far"])), 6)
+        reach = _nearest(distances, ids) if reach is None else reach
+        far = round(float(np.mean(reach > reference["far"])), 6)
         chance = CERTAIN * math.sqrt(1 / users + 1 / before)
         angle = math.asin(math.sqrt(1 - FAR)) + chance / 2  # where _effect is `chance`
         far_noise = round(math.sin(min(angle, math.pi / 2)) ** 2, 6)
@@ -108,7 +115,7 @@ def _often(found: Sequence[Collection[str]]) -> list[str]:
 
 def _nearest(distances: Matrix, ids: Sequence[str]) -> Matrix:
     """Each user's distance to the nearest segment; NOISE, at a constant distance, is none."""
-    return np.asarray(distances[:, : len(ids)].min(axis=1))
+    return np.asarray(distances[:, : len(ids)].min(axis=1, initial=np.inf))
 
 
 def _shares(distances: Matrix, ids: Sequence[str]) -> dict[str, float]:

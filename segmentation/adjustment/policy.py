@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from segmentation.adjustment import drift, evaluation
+from segmentation.adjustment import drift, evaluation, structure
 from segmentation.adjustment.challenge import Compared, Fitted, compare, fitted, moved_along, settled
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, MadeBy, Model
@@ -22,6 +22,7 @@ from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
 KEPT_EVALUATIONS = 3
+FADED = 1 / 3  # of the share that a segment was founded with: next to nobody is left
 Document = dict[str, Any]
 
 
@@ -143,7 +144,7 @@ def _reference(fit: Fit, model: Model, today: Today) -> Document:
     """What a model is held against from the day on which it takes force."""
     return {
         "drift": drift.Reference.of(fit.points(today.features), fit.transform, today.day).document(),
-        "evaluation": evaluation.fitted(fit.distances(today.features), model.ids),
+        "evaluation": evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features)),
     }
 
 
@@ -188,6 +189,7 @@ class _Day:
     def renew(self, compared: Compared, evidence: Document) -> Decided:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
         reference = _reference(compared.fit, compared.model, self.today)
+        reference["evaluation"]["shares"] = self.parent.reference["evaluation"]["shares"]  # see update
         state = {"challenged": _challenged(self.today), "evaluations": []}
         evidence = {**evidence, **compared.evidence}
         bins = drift.HISTORY.empty_table()
@@ -197,8 +199,10 @@ class _Day:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed."""
         model = replace(self.parent.model, fit=hash_json(fit.document()))
         before = drift.Reference.from_document(self.parent.reference["drift"])
+        renewed = _reference(fit, model, self.today)["evaluation"]
         reference = {
-            **_reference(fit, model, self.today),
+            # A segment that fades while the centres move along has faded all the same: its share stays that of its founding.
+            "evaluation": {**renewed, "shares": self.parent.reference["evaluation"]["shares"]},
             "drift": before.renewed(self.points, self.today.day).document(),
         }
         return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
@@ -267,7 +271,8 @@ class _Day:
         settings = today.recipe.adjustment
         distances = parent.fit.distances(self.before)
         founded = parent.reference["evaluation"]
-        figures = evaluation.evaluate(today.day, distances, parent.model.ids, founded, self.measured)
+        reach = parent.fit.reach(self.before)
+        figures = evaluation.evaluate(today.day, distances, parent.model.ids, founded, self.measured, reach)
         evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]
         due = evaluation.due(evaluations, settings)
         alarms = {one["reason"] for one in due}
@@ -277,39 +282,80 @@ class _Day:
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
         lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
         scheduled = _challenged(today) != parent.decision["state"]["challenged"]
-        moved, shift = None, 0.0
-        if "drift" in alarms and parent.fit.algorithm == "kmeans":
-            anchors = np.array([segment.centre for segment in parent.model.segments])
-            fit, shift = moved_along(parent.fit, anchors, self.points, settings.smoothing, settings.max_centre_shift)
-            moved = self.compared(fit)
+        by_centres = parent.fit.algorithm == "kmeans"
+        along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
+        moved = None
+        if "drift" in alarms and by_centres:
+            moved = self.compared(along)
             evidence["centre_shift"] = shift
-        too_far = moved is not None and (moved.differs or shift > settings.max_centre_shift)
-        if lone or scheduled or too_far or {"far", "halved"} & alarms or ("drift" in alarms and moved is None):
-            reason = next(
-                (name for name in ("far", "halved") if name in alarms),
-                "lone" if lone else "moved" if too_far or "drift" in alarms else "scheduled",
-            )
-            keep = None if lone or {"far", "halved"} & alarms else len(parent.model.segments)
-            decided = self._challenge(reason, keep, evidence, evaluations)
-            if decided is not None:
-                return decided
+        lost = next((name for name in ("far", "halved") if name in alarms), None)
+        decided = None
+        piecewise = by_centres and not lone and today.recipe.clustering.segments == "auto"
+        if lost and piecewise:
+            found = self._local(along, figures, due)
+            evidence["structure"] = found.evidence
+            decided = found.fit and self._challenge(lost, found.fit, {}, evidence, evaluations)
+        why = {
+            "lone": lone,
+            lost: lost and not piecewise,
+            "moved": moved.differs or (shift > settings.max_centre_shift and not piecewise)
+            if moved
+            else "drift" in alarms,
+            "scheduled": scheduled,
+        }
+        reason = next((name for name, holds in why.items() if holds), None)
+        if reason and not decided:
+            keep = None if reason in ("lone", "far", "halved") else len(parent.model.segments)
+            new = today.fitted(keep)
+            fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering)
+            decided = self._challenge(reason, fit, new.evidence, evidence, evaluations)
+        if decided:
+            return decided
         if moved is not None and not moved.differs:
             return self.update(moved.fit, {**moved.evidence, **evidence})
         return self.hold(
-            "challenged" if "challenge" in evidence else "evaluated",
+            "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated",
             evidence,
             {"evaluations": evaluations, **({"challenged": _challenged(today)} if scheduled else {})},
         )
 
+    def _along(self) -> tuple[Fit, float]:
+        """The parent's fit with its centres moved along, on the sample that a model is fitted on."""
+        fit, settings = self.parent.fit, self.today.recipe.adjustment
+        anchors = np.array([segment.centre for segment in self.parent.model.segments])
+        sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
+        return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift)
+
+    def _local(self, along: Fit, figures: Document, due: list[Document]) -> structure.Local:
+        """What explains that users are far from all segments, or that few are left in one.
+
+        A segment that has lost half of its share has faded if a third is left, or if those who are left are elsewhere: the
+        group that it was is gone, and they are what its neighbours have left over.
+        """
+        parent, recipe = self.parent, self.today.recipe
+        founded = parent.reference["evaluation"]
+        nearest = np.argmin(parent.fit.distances(self.before), axis=1)
+        halved = {name for reason in due for name in reason.get("segments", ())}
+        faded = []
+        for number, segment in enumerate(parent.model.segments):
+            name = segment.segment_id
+            if name in halved:
+                there = self.points[nearest == number]
+                away = np.linalg.norm(there.mean(axis=0) - segment.centre) if len(there) else np.inf
+                few = figures["shares"][name] <= founded["shares"][name] * FADED
+                if few or away > 2 * recipe.adjustment.max_centre_shift:
+                    faded.append(number)
+        far_share = max(recipe.adjustment.far_share, figures["far_noise"])
+        return structure.local(parent.fit, along, founded["far"], self.before, faded, far_share, recipe.clustering)
+
     def _challenge(
-        self, reason: str, keep: int | None, evidence: Document, evaluations: list[Document]
+        self, reason: str, fit: Fit, figures: Document, evidence: Document, evaluations: list[Document]
     ) -> Decided | None:
-        """Fit anew, and take or propose the new model if its structure is another one; None, with evidence, if it is not."""
+        """Take or propose another fit if its structure is another one; None, with evidence, if it is not."""
         today, parent = self.today, self.parent
         settings = today.recipe.adjustment
-        new = today.fitted(keep)
-        compared = self.compared(settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering))
-        evidence["challenge"] = {"reason": reason, **new.evidence, **compared.evidence}
+        compared = self.compared(fit)
+        evidence["challenge"] = {"reason": reason, **figures, **compared.evidence}
         if not compared.differs:
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
             shift = compared.evidence["centre_shift"]

@@ -40,6 +40,8 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
     if reason in ("challenged", "proposed", "waiting"):
         places["why"] = texts(f"decision.why_{evidence['challenge']['reason']}", **places)
         places["impact"] = share(evidence["challenge"]["impact"]["users"])
+    if reason == "unexplained":
+        places["why"] = texts(f"decision.why_{evidence['alarms'][0]['reason']}", **places)
     return texts(f"decision.hold_{reason}", **places)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -42,16 +42,17 @@ def fit(points: Matrix, segments: int, seed: int, restarts: int = RESTARTS) -> M
     return np.asarray(np.unique(np.round(model.cluster_centers_, 6) + 0.0, axis=0))
 
 
-def continued(points: Matrix, centres: Matrix) -> Matrix:
+def continued(points: Matrix, centres: Matrix, free: Collection[int] | None = None) -> Matrix:
     """The optimum that Lloyd's iterations lead to from the given centres; row i continues centre i, rounded to 1e-6.
 
-    A centre to which nobody is nearest stays where it was.
+    free: the rows that may move, None for all. A centre to which nobody is nearest stays where it was.
     """
     centres = centres.copy()
     for _ in range(ITERATIONS):
         nearest = np.argmin(distances(points, centres), axis=1)
         moved = centres.copy()
-        for segment in np.unique(nearest):
+        there = np.unique(nearest)
+        for segment in there if free is None else [row for row in free if row in there]:
             moved[segment] = np.round(points[nearest == segment].mean(axis=0), 6) + 0.0
         if np.array_equal(moved, centres):
             break

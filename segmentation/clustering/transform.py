@@ -4,7 +4,7 @@ Fitted once with a model and kept in it, so that a user's place changes only whe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -53,6 +53,24 @@ class Transform:
     def apply(self, table: pa.Table) -> Matrix:
         """The users as points: shape (users, features), in frozen standard deviations, rounded to 1e-6."""
         return np.column_stack([axis.apply(column(table, axis.feature)) for axis in self.axes])
+
+    def uncut(self) -> Self:
+        """The same space without its ends: how far out a user is shows."""
+        return type(self)(tuple(replace(axis, low=-np.inf, high=np.inf) for axis in self.axes))
+
+    def widened(self, table: pa.Table) -> Self:
+        """The same space with its ends further out where the table's are: nobody who is inside is elsewhere."""
+        wider = type(self).fit(table, self.features)
+        axes = []
+        for axis, today in zip(self.axes, wider.axes, strict=True):
+            ends = np.array([today.low, today.high])
+            if today.log and not axis.log:
+                ends = np.copysign(np.expm1(np.abs(ends)), ends)
+            if axis.log and not today.log:
+                ends = _signed_log(ends)
+            low, high = (round(float(end), 6) for end in ends)
+            axes.append(replace(axis, low=min(axis.low, low), high=max(axis.high, high)))
+        return type(self)(tuple(axes))
 
     def document(self) -> list[dict[str, Any]]:
         return [dict(vars(axis)) for axis in self.axes]

@@ -85,7 +85,10 @@ def split(raw: pa.Table, recipe: Recipe, table: str = ORDERS) -> Split:
         codes[later] = len(reasons)
     bad = pa.array(codes > 0)
     why = pa.array(reasons, pa.string()).take(pa.array(codes[codes > 0] - 1))
-    names = [name for name in raw.column_names if name not in ("file", "row")]
+    as_it_came = (
+        "at" if TABLES[table].TIME in raw.column_names else None
+    )  # the text says the time, in the source's own words
+    names = [name for name in raw.column_names if name not in ("file", "row", as_it_came)]
     texts = {name: raw[name].filter(bad).cast(pa.string()) for name in ("file", *names)}
     told = {"file": texts.pop("file"), "row": raw["row"].filter(bad), "reason": why}
     counted: dict[str, int] = {}

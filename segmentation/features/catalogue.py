@@ -12,13 +12,14 @@ from segmentation.features.cells import PARTS
 from segmentation.features.engine import day_number
 from segmentation.features.parts import Feature, Window
 from segmentation.features.windows import SUMS
-from segmentation.tables import ORDERS
+from segmentation.tables import EVENTS, ORDERS
 
 DECIMALS = 1_000_000  # values are rounded to 1e-6
 
 CATALOGUE: dict[str, Feature] = {feature.name: feature for part in PARTS.values() for feature in part.features}
 
-_PURCHASES = ("recency", "frequency", "average_order_value", "discount_share")
+_PURCHASES_ALONE = ("recency", "frequency", "active_days", "monetary", "discount_share")
+_PURCHASES_BESIDE_BROWSING = ("recency", "frequency", "average_order_value", "discount_share")
 _PURCHASES_WITHOUT_AMOUNT = ("recency", "frequency", "category_spread")
 _BROWSING_BESIDE_PURCHASES = ("sessions", "views_per_session", "view_to_cart")
 _BROWSING_ALONE = ("browse_recency", "sessions", "views_per_session", "view_to_cart", "view_to_purchase")
@@ -27,7 +28,9 @@ AUTO: dict[str, str] = {
     **dict.fromkeys(_BROWSING_ALONE, "events without orders"),
     **dict.fromkeys(_BROWSING_BESIDE_PURCHASES, "events"),
     **dict.fromkeys(_PURCHASES_WITHOUT_AMOUNT, "orders without amount"),
-    **dict.fromkeys(_PURCHASES, "orders"),
+    **dict.fromkeys(_PURCHASES_ALONE, "orders without events"),
+    **dict.fromkeys(_PURCHASES_BESIDE_BROWSING, "orders with events"),
+    **dict.fromkeys(set(_PURCHASES_ALONE) & set(_PURCHASES_BESIDE_BROWSING), "orders"),
 }
 
 
@@ -60,14 +63,21 @@ def model_features(clustering: Clustering, columns: Iterable[str]) -> tuple[str,
 
     columns: those of the accepted rows, as "orders.amount". "auto" takes of these, in this order, what the columns allow:
 
-    * orders: recency, frequency, average order value and discount share; where there is no amount, category spread stands
-      for the size of an order;
-    * events beside orders: also sessions, views per session, view to cart;
+    * orders alone: recency, frequency, active days, monetary, discount share;
+    * orders and events: recency, frequency, average order value, discount share, sessions, views per session, view to cart;
+    * orders without amount: recency, frequency, category spread (for the size of an order), and the three of events;
     * events alone: recency of browsing, sessions, views per session, view to cart, view to purchase;
     * reviews: nothing (name mean_rating where most users rate).
 
     A feature that says nearly the same as another counts twice in every distance, and a nearly constant one makes tiny
     segments. The others were left out for what they do on real data (ρ is Spearman's).
+
+    How often counts twice on purpose where there are only orders (orders and days with one), because nothing says more about
+    what comes. With it 6 segments of the grocer's households (270 days, four dates) explain 0.34 of the variance of four
+    outcomes of the next 90 days; with average order value in place of active days and monetary 0.27, of monetary alone 0.29;
+    27 cells of RFM 0.31. They repeat themselves (k = 6 is stable on all four dates, else on one), and 1.1 % of the users
+    move in a day instead of 1.3 % (benchmarks/adjustment.py). Beside browsing, where kinds of users are to be told apart,
+    it costs: in the simulated shop the adjusted Rand index to the truth is 0.38 instead of 0.40.
 
     Purchases: a grocer's and a wholesaler's year (Complete Journey, Online Retail; windows of 90 and 365 days).
 
@@ -133,5 +143,8 @@ def check_names(clustering: Clustering) -> None:
 def _auto(there: frozenset[str]) -> tuple[str, ...]:
     if not any(column.startswith(f"{ORDERS}.") for column in there):
         return _BROWSING_ALONE
-    purchases = _PURCHASES if f"{ORDERS}.amount" in there else _PURCHASES_WITHOUT_AMOUNT
-    return purchases + _BROWSING_BESIDE_PURCHASES
+    if f"{ORDERS}.amount" not in there:
+        return _PURCHASES_WITHOUT_AMOUNT + _BROWSING_BESIDE_PURCHASES
+    if any(column.startswith(f"{EVENTS}.") for column in there):
+        return _PURCHASES_BESIDE_BROWSING + _BROWSING_BESIDE_PURCHASES
+    return _PURCHASES_ALONE

@@ -52,20 +52,22 @@ def resolve(name: str, fields: Sequence[str], table: str, columns: Mapping[str, 
     (most, count), *_ = Counter(fields).most_common(1) or [("", 0)]
     if count > 1:
         raise DataContractError(f"{name} has {count} columns {most!r}; give each column a name of its own")
-    found = {}
+    found, missing = {}, {}
     for canonical in kinds(table, columns):
         field = columns.get(canonical, canonical)
         if field in fields:
             found[canonical] = fields.index(field)
         elif canonical in columns or canonical in TABLES[table].REQUIRED:
             near = did_you_mean(field, fields)
-            hint = f" ({near})" if near else ""
-            more = f" and {len(fields) - LONGEST_LIST} more" if len(fields) > LONGEST_LIST else ""
-            shown = ", ".join(known[:LONGEST_NAME] for known in fields[:LONGEST_LIST])
-            raise DataContractError(
-                f"{name} has no column {field!r}{hint}; its columns are: {shown}{more}. "
-                f"Set [sources.{table}.columns] {canonical} to the right one"
-            )
+            missing[canonical] = f"{field!r} ({near})" if near else repr(field)
+    if missing:
+        more = f" and {len(fields) - LONGEST_LIST} more" if len(fields) > LONGEST_LIST else ""
+        shown = ", ".join(known[:LONGEST_NAME] for known in fields[:LONGEST_LIST])
+        right = "the right one" if len(missing) == 1 else "the right ones"
+        raise DataContractError(
+            f"{name} has no column {', nor '.join(missing.values())}; its columns are: {shown}{more}. "
+            f"Set [sources.{table}.columns] {' and '.join(missing)} to {right}"
+        )
     return found
 
 

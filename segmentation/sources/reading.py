@@ -78,7 +78,7 @@ def read(file: SourceFile, recipe: Recipe, table: str) -> Read:
             undated = session.sql(
                 'SELECT * EXCLUDE ("at", day) FROM dated WHERE day IS NULL ORDER BY row'
             ).to_arrow_table()
-            raw, days = _slices(session, times)
+            raw, days = _slices(session)
         except duckdb.Error as error:
             raise unreadable(file.name, error) from None
     if file.kind == DATABASE and file.day and times.column and (others := sorted(days.keys() - {file.day})):
@@ -178,10 +178,9 @@ def _date(session: duckdb.DuckDBPyConnection, timezone: str, times: Times) -> No
     session.execute("DROP TABLE record")
 
 
-def _slices(session: duckdb.DuckDBPyConnection, times: Times) -> tuple[bytes, dict[date, tuple[int, int]]]:
+def _slices(session: duckdb.DuckDBPyConnection) -> tuple[bytes, dict[date, tuple[int, int]]]:
     """One Parquet file of the dated rows, a row group per day; and day → (row group, rows)."""
-    left_out = ", ".join(["day", "row", '"at"', "reason", "line", *([times.column] if times.column else [])])
-    query = f'SELECT day, row, "at", * EXCLUDE ({left_out}) FROM dated WHERE day IS NOT NULL'
+    query = 'SELECT day, row, "at", * EXCLUDE (day, row, "at", reason, line) FROM dated WHERE day IS NOT NULL'
     reader = session.sql(f"{query} ORDER BY day, row").to_arrow_reader(CHUNK_ROWS)
     schema = reader.schema.remove(0)
     days: dict[date, tuple[int, int]] = {}

@@ -31,7 +31,7 @@ from segmentation.store import quarantine
 from segmentation.store.content import HASH_CHARACTERS, hash_bytes, hash_json, parquet_bytes, seal, unseal
 from segmentation.store.objects import Objects
 
-INDEX_VERSION = 1  # of the way files are read; another one reads every file again
+INDEX_VERSION = 2  # of the way files are read; another one reads every file again
 AT = pa.timestamp("us", tz="UTC")
 SMALL_FILE = 4 << 20  # bytes; hashed in about 10 ms
 SETTLED_NS = 2_000_000_000
@@ -188,8 +188,8 @@ def load(objects: Objects, name: str, key: str, table: str = "orders") -> FileIn
 def read_day(objects: Objects, indexes: Iterable[FileIndex], day: date) -> pa.Table:
     """The raw rows of a local day, in the order of the files given and of their rows.
 
-    Columns: `row` (number of the record in its file, from 1), `at` (timestamp[us, UTC]), the canonical columns but
-    `ordered_at` as text, and `file` (name). Without rows, no more than `row`, `at` and `file`.
+    Columns: `row` (number of the record in its file, from 1), `at` (timestamp[us, UTC]), the canonical columns as
+    text, and `file` (name). Without rows, no more than `row`, `at` and `file`.
 
     Raises StoreError when a slice is missing or damaged.
     """

@@ -45,6 +45,7 @@ DECISIONS = [
     decided("hold", "evaluated", evaluation=EVALUATION),
     decided("hold", "evaluated", evaluation={**EVALUATION, "drift": []}),
     *(challenged(reason) for reason in ("far", "halved", "scheduled", "moved", "lone")),
+    decided("hold", "unexplained", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
     challenged("far", "proposed"),
     challenged("far", "waiting"),
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),

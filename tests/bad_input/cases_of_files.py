@@ -104,7 +104,7 @@ HEADERS = [
     refused(
         "a column missing",
         whole("o1,2024-03-05", header="order_id,ordered_at"),
-        f"{FILE} has no column 'user_id' (did you mean 'order_id'?); its columns are: order_id, ordered_at",
+        f"{FILE} has no column 'user_id' (did you mean 'order_id'?), nor 'amount'; its columns are: order_id, ordered_at",
         "Set [sources.orders.columns] user_id",
     ),
     refused(
@@ -138,7 +138,7 @@ SQL = [
     refused(
         "SQL that returns no such column",
         source(sql="SELECT order_id, ordered_at FROM 'orders/*.csv'"),
-        "[sources.orders] sql has no column 'user_id' (did you mean 'order_id'?); its columns are: order_id, ordered_at",
+        "[sources.orders] sql has no column 'user_id' (did you mean 'order_id'?), nor 'amount'; its columns are: order_id",
     ),
     setting("SQL that reads no file", source(sql="SELECT 1 AS user_id"), "[sources.orders] sql reads no file"),
     refused(
@@ -223,7 +223,7 @@ DATABASES = [
     refused(
         "a query that returns no such column",
         in_database(sql="SELECT amount FROM orders WHERE ordered_at = :date"),
-        "[sources.orders] sql has no column 'user_id'; its columns are: amount",
+        "[sources.orders] sql has no column 'user_id', nor 'ordered_at'; its columns are: amount",
         database=True,
     ),
     refused(

@@ -237,8 +237,13 @@ def test_samples_that_belong_together_are_joined(run: Run, tmp_path: Path) -> No
         "item_id": "product_id",
         "amount": "price",
     }
+    with (tmp_path / "customers.csv").open("a") as file:  # a key that is there twice, as it comes with time
+        file.write("n1,c1\nn7,c2\n")
     config = load(tmp_path / "segmentation.toml")
-    assert history.run(config, FIRST + timedelta(days=5))["users"] <= 10
+    day = FIRST + timedelta(days=5)
+    history.backfill(config, FIRST, day)
+    accepted = open_store(config).state().accepted
+    assert sum(accepted[FIRST + timedelta(days=n)].tables["orders"].rows for n in range(6)) == 40
 
 
 def test_the_output_in_a_terminal_names_the_table_the_columns_and_what_comes_next(run: Run, tmp_path: Path) -> None:

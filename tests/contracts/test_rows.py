@@ -236,15 +236,16 @@ def test_the_first_reason_counts() -> None:
 
 
 def test_a_quarantined_row_is_kept_as_it_came() -> None:
-    found = parts(user_id=["u", "v"], order_id=[" 5", "6"], quantity=["two", "2"])
+    day = "01.01.2026, 10 h"
+    found = parts(user_id=["u", "v"], ordered_at=[day, day], order_id=[" 5", "6"], quantity=["two", "2"])
     assert found.reasons == {"quantity is not a number below 10,000,000,000": 1}
     assert found.quarantined.to_pylist() == [
         {
             "file": "f.csv",
             "row": 1,
             "reason": "quantity is not a number below 10,000,000,000",
-            "at": "2026-01-01 10:00:00.000000Z",
             "user_id": "u",
+            "ordered_at": day,
             "order_id": " 5",
             "quantity": "two",
         }

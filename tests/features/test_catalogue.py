@@ -89,8 +89,8 @@ def test_every_feature_says_what_it_is():
     [
         (DATE, ("recency", "frequency")),
         (DATE | {"orders.category"}, ("recency", "frequency", "category_spread")),
-        (AMOUNT, ("recency", "frequency", "average_order_value")),
-        (ALL, ("recency", "frequency", "average_order_value", "discount_share")),
+        (AMOUNT, ("recency", "frequency", "active_days", "monetary")),
+        (ALL, ("recency", "frequency", "active_days", "monetary", "discount_share")),
     ],
 )
 def test_auto_takes_what_the_columns_allow(columns, chosen):
@@ -127,7 +127,7 @@ BROWSING = ("sessions", "views_per_session", "view_to_cart")
         (DATE | EVENT, ("recency", "frequency", *BROWSING)),
         (AMOUNT | EVENT, ("recency", "frequency", "average_order_value", *BROWSING)),
         (ALL | EVENT | RATED, ("recency", "frequency", "average_order_value", "discount_share", *BROWSING)),
-        (AMOUNT | RATED, ("recency", "frequency", "average_order_value")),
+        (AMOUNT | RATED, ("recency", "frequency", "active_days", "monetary")),
     ],
 )
 def test_auto_takes_browsing_where_there_is_any(columns, chosen):

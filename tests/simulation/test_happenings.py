@@ -122,7 +122,7 @@ def test_a_born_segment_has_no_rows_before_its_date(make: Make) -> None:
     assert signed_up[firms].min() >= pd.Timestamp(START + timedelta(days=FIRST))
 
 
-@pytest.mark.parametrize(("name", "ends"), [("split", "bargain"), ("merged", "bargain"), ("dying", "big")])
+@pytest.mark.parametrize(("name", "ends"), [("split", "bargain"), ("merged", "bargain"), ("dying", "loyal")])
 def test_a_segment_that_ends_is_gone_when_it_is_said_to_be(make: Make, name: str, ends: str) -> None:
     shop = make(name)
     there = (shop.kinds == ends).sum()

@@ -31,7 +31,8 @@ def index(
 
 
 def rows(objects: Objects, files: tuple[FileIndex, ...], day: date = DAY) -> list[dict[str, Any]]:
-    return list(read_day(objects, files, day).drop_columns(["file"]).to_pylist())
+    found = read_day(objects, files, day)
+    return list(found.select([name for name in found.column_names if name not in ("file", "ordered_at")]).to_pylist())
 
 
 def make_orders(database: Database, *values: str, columns: str = "user_id text, ordered_at timestamp") -> None:

@@ -77,6 +77,15 @@ def test_the_nearest_column_is_proposed() -> None:
         resolve("f", ["CustomerID", "at"], "orders", {"user_id": "CustomerId", "ordered_at": "at"})
 
 
+def test_all_missing_columns_are_named_at_once() -> None:
+    with pytest.raises(DataContractError) as error:
+        resolve("f", ["CustomerID", "at"], "orders", {"user_id": "CustomerId", "ordered_at": "when", "amount": "Total"})
+    assert str(error.value) == (
+        "f has no column 'CustomerId' (did you mean 'CustomerID'?), nor 'when', nor 'Total'; its columns are: CustomerID, at. "
+        "Set [sources.orders.columns] user_id and ordered_at and amount to the right ones"
+    )
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataContractError, match=r"x\.csv has 2 columns 'a'"):
         read(tmp_path / "x.csv", b"a,b,a,c\n")

@@ -25,6 +25,7 @@ def test_complete_journey_is_read_whole_into_its_days(tmp_path: Path) -> None:
         {
             "row": 1,
             "user_id": "900",
+            "ordered_at": "2017-01-01 11:53:26",
             "order_id": "31198570044",
             "item_id": "1095275",
             "category": "ROLLS",

@@ -1,5 +1,6 @@
 """A file is split into days once per content, no row is lost, and equal input gives equal bytes."""
 
+import glob
 import os
 import tarfile
 from datetime import UTC, date, datetime
@@ -37,8 +38,10 @@ def test_a_file_is_cut_into_its_days_in_the_order_of_its_rows(objects: Objects, 
     day = read_day(objects, [file], date(2026, 1, 2))
     assert day.schema.field("at").type == pa.timestamp("us", tz="UTC")
     assert day.to_pylist() == [
-        {"row": 1, "at": datetime(2026, 1, 2, 10, tzinfo=UTC), "user_id": "u1", "amount": "1.5", "file": "a.csv"},
-        {"row": 3, "at": datetime(2026, 1, 2, tzinfo=UTC), "user_id": "u3", "amount": "7", "file": "a.csv"},
+        {"row": 1, "at": datetime(2026, 1, 2, 10, tzinfo=UTC)}
+        | {"user_id": "u1", "ordered_at": "2026-01-02 10:00", "amount": "1.5", "file": "a.csv"},
+        {"row": 3, "at": datetime(2026, 1, 2, tzinfo=UTC)}
+        | {"user_id": "u3", "ordered_at": "2026-01-02", "amount": "7", "file": "a.csv"},
     ]
 
 
@@ -291,3 +294,14 @@ def test_online_retail_is_read_whole_and_day_by_day_alike(objects: Objects, tmp_
         (day,) = file.days
         one, other = read_day(objects, [file], day), read_day(objects, [whole], day)
         assert one.select(["at", "order_id", "quantity"]) == other.select(["at", "order_id", "quantity"])
+
+
+@pytest.mark.parametrize("folder", ["user_id=7/amount=9", "part [1] * ?", "dt=2026-02-01"])
+def test_the_folders_of_a_parquet_file_are_only_its_place(objects: Objects, tmp_path: Path, folder: str) -> None:
+    """Neither is `name=value` a column that hides one of the file's own, nor is a bracket a pattern."""
+    path = tmp_path / folder / "a.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"user_id": ["u1"], "ordered_at": ["2026-01-01"], "amount": ["1"], "dt": ["x"]}), path)
+    (file,) = index(objects, tmp_path, path=glob.escape(f"{folder}/a.parquet"))
+    (row,) = read_day(objects, [file], date(2026, 1, 1)).to_pylist()
+    assert (row["user_id"], row["amount"], row["file"]) == ("u1", "1", f"{folder}/a.parquet")

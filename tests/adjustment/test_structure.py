@@ -1,0 +1,157 @@
+"""Segments are added where users are far from all, and left out where nobody is left; all others stay as they are."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from segmentation.adjustment.structure import Local, local
+from segmentation.clustering.model import Fit
+from segmentation.clustering.transform import Transform
+from segmentation.config import Clustering
+
+NAMES = ("x", "y")
+CENTRES = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0]])
+SETTINGS = Clustering()
+
+
+def crowd(places: Sequence[tuple[float, float, int]], seed: int = 0) -> np.ndarray:
+    """Users about these places: x, y, how many."""
+    dice = np.random.default_rng(seed)
+    return np.vstack([np.array([x, y]) + dice.normal(0, 1, (count, 2)) for x, y, count in places])
+
+
+def table(points: np.ndarray) -> pa.Table:
+    users = [f"u{number:05}" for number in range(len(points))]
+    return pa.table({"user_id": users, "x": points[:, 0], "y": points[:, 1]})
+
+
+def founded(points: np.ndarray, segments: int) -> tuple[Fit, float]:
+    """A fit of these users, and its 99 % distance."""
+    fit = Fit.of(table(points), NAMES, SETTINGS, segments)
+    return fit, float(np.quantile(fit.reach(table(points)), 0.99))
+
+
+def changed(fit: Fit, far: float, points: np.ndarray, faded: Sequence[int] = (), **settings: int) -> Local:
+    clustering = SETTINGS.model_copy(update=settings)
+    return local(fit, fit, far, table(points), faded, 0.02, clustering)
+
+
+def own_units(fit: Fit) -> np.ndarray:
+    """The centres in the units of the features."""
+    axes = fit.transform.axes
+    return fit.centres * [axis.sd for axis in axes] + [axis.mean for axis in axes]
+
+
+FOUR = [(float(x), float(y), 250) for x, y in CENTRES]
+
+
+def test_a_group_where_nobody_was_gets_a_segment_and_the_others_stay() -> None:
+    """By hand: 100 users about (25, 4), far beyond the ends of the frozen scale; the four others are where they were."""
+    fit, far = founded(crowd(FOUR), 4)
+    found = changed(fit, far, np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
+    assert found.fit is not None
+    centres = own_units(found.fit)
+    assert len(centres) == 5
+    new = centres[np.argmax(centres[:, 0])]
+    assert new == pytest.approx([25, 4], abs=0.6)
+    old = centres[np.argsort(centres[:, 0])][:4]
+    assert np.sort(old, axis=0) == pytest.approx(np.sort(own_units(fit), axis=0), abs=0.1)
+    assert found.evidence["far"]["now"] == pytest.approx(0.1, abs=0.01)
+    assert found.evidence["far"]["grown"][0] < 0.015
+
+
+def test_two_new_groups_get_two_segments() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    found = changed(fit, far, np.vstack([crowd(FOUR), crowd([(25, 4, 100), (4, -20, 100)], seed=1)]))
+    assert found.fit is not None
+    assert len(found.fit.centres) == 6
+    assert len(found.evidence["far"]["grown"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("newcomers", "settings"),
+    [
+        (crowd([(25, 4, 25)], seed=1), {}),  # 2.4 % of the users are too few for a segment
+        (np.random.default_rng(2).uniform(-60, 60, (60, 2)), {}),  # far from each other, too: no one place is theirs
+        (crowd([(25, 4, 100)], seed=1), {"max_segments": 4}),
+    ],
+)
+def test_no_segment_is_added_for_a_few_for_the_scattered_or_beyond_the_most(
+    newcomers: np.ndarray, settings: dict[str, int]
+) -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    assert changed(fit, far, np.vstack([crowd(FOUR), newcomers]), **settings).fit is None
+
+
+def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
+    """Everybody is 2.5 further right: with centres that are, too, nobody is far."""
+    fit, far = founded(crowd(FOUR), 4)
+    today = crowd(FOUR) + np.array([2.5, 0.0])
+    assert changed(fit, far, today).evidence["far"]["now"] > 0.05
+    moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
+    assert local(fit, moved, far, table(today), (), 0.02, SETTINGS).fit is None
+
+
+def test_a_segment_that_parted_becomes_two() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    parted = [(0.0, 0.0, 250), (9.0, 0.0, 250), (0.0, 9.0, 250), (9.0, 14.0, 125), (14.0, 9.0, 125)]
+    found = changed(fit, far, crowd(parted, seed=3))
+    assert found.fit is not None
+    centres = own_units(found.fit)
+    assert len(centres) == 5
+    for place in ((9, 14), (14, 9), (0, 0)):
+        assert np.abs(centres - np.array(place)).sum(axis=1).min() < 1
+
+
+def test_a_faded_segment_is_left_out_and_the_others_stay_exactly() -> None:
+    """Its last users stand between the others, who take them."""
+    fit, far = founded(crowd([*FOUR, (4.5, 4.5, 250)]), 5)
+    middle = int(np.argmin(np.abs(own_units(fit) - 4.5).sum(axis=1)))
+    found = changed(fit, 5 * far, crowd([*FOUR, (4.5, 4.5, 30)]), faded=[middle])
+    assert found.fit is not None
+    assert np.array_equal(found.fit.centres, np.delete(fit.centres, middle, axis=0))
+
+
+def test_a_small_group_that_is_still_apart_keeps_its_segment() -> None:
+    fit, far = founded(crowd([*FOUR, (30, 30, 250)]), 5)
+    corner = int(np.argmax(own_units(fit).sum(axis=1)))
+    found = changed(fit, far, crowd([*FOUR, (30, 30, 60)]), faded=[corner])
+    assert found.fit is None
+    assert found.evidence["far"]["without"] == pytest.approx(70 / 1060, abs=0.01)
+
+
+def test_there_are_never_fewer_segments_than_the_configuration_allows() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    assert changed(fit, 100 * far, crowd(FOUR), faded=[0, 1, 2], min_segments=2).fit is None
+
+
+def test_the_order_of_the_rows_changes_nothing() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
+    reordered = today.take(np.random.default_rng(0).permutation(today.num_rows)).sort_by("user_id")
+    first, again = (local(fit, fit, far, rows, (), 0.02, SETTINGS) for rows in (today, reordered))
+    assert first.fit is not None
+    assert again.fit is not None
+    assert first.fit.document() == again.fit.document()
+
+
+def test_a_widened_space_has_its_ends_further_out_and_everybody_inside_where_he_was() -> None:
+    dice = np.random.default_rng(4)
+    before = table(np.column_stack([dice.lognormal(0, 1, 2_000), dice.normal(0, 1, 2_000)]))
+    today = table(np.column_stack([dice.lognormal(2, 1, 2_000), dice.normal(0, 1, 2_000)]))
+    frozen = Transform.fit(before, NAMES)
+    assert frozen.axes[0].log
+    wide = frozen.widened(today)
+    old, new = frozen.apply(today), wide.apply(today)
+    cut = old[:, 0] == old[:, 0].max()
+    ends = np.isin(old[:, 1], [old[:, 1].min(), old[:, 1].max()])
+    assert cut.sum() > 100
+    assert np.array_equal(old[~cut & ~ends], new[~cut & ~ends])
+    assert (new[cut, 0] > old[cut, 0]).mean() > 0.95
+    # The end is the 99.5 % quantile of today's values, on the frozen scale.
+    (end,) = np.log1p(np.quantile(today["x"].to_numpy(), [0.995]))
+    axis = frozen.axes[0]
+    assert new[:, 0].max() == pytest.approx((end - axis.mean) / axis.sd, abs=1e-3)
