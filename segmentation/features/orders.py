@@ -63,10 +63,9 @@ INPUTS = ("order_id", "category", "quantity", "amount", "discount")
 
 def day_cells(rows: Rows, _: Scale) -> dict[str, Whole]:
     quantity, amount = rows.number("quantity"), rows.number("amount")
-    returned = (quantity < 0) | (amount < 0)
-    some = np.where(rows.given("quantity"), quantity, np.where(rows.given("amount"), amount, 1))
-    purchased = ~returned & (some > 0)
-    user, categories = _orders(rows, purchased)
+    returned, purchased = returns(rows), purchases(rows)
+    user, order = orders(rows, purchased)
+    categories = _categories(rows, purchased, order, len(user))
     return {
         "lines": np.bincount(rows.user, minlength=len(rows.ids)),
         "purchase_lines": rows.by_user(purchased),
@@ -80,17 +79,37 @@ def day_cells(rows: Rows, _: Scale) -> dict[str, Whole]:
     }
 
 
-def _orders(rows: Rows, purchased: Flags) -> tuple[Whole, Whole]:
-    """Of each order that has a purchase line: its user, and how many categories its purchase lines have."""
-    name, category = rows.code("order_id"), rows.code("category")[purchased]
+def returns(rows: Rows) -> Flags:
+    """Which lines are returns."""
+    return (rows.number("quantity") < 0) | (rows.number("amount") < 0)
+
+
+def purchases(rows: Rows) -> Flags:
+    """Which lines are purchases."""
+    quantity, amount = rows.number("quantity"), rows.number("amount")
+    some = np.where(rows.given("quantity"), quantity, np.where(rows.given("amount"), amount, 1))
+    return ~returns(rows) & (some > 0)
+
+
+def orders(rows: Rows, lines: Flags) -> tuple[Whole, Whole]:
+    """The orders that have one of these lines: the user of each (a place in rows.ids, ascending), and of each such line
+    its order."""
+    name = rows.code("order_id")
     without = name < 0
     _, instant = numbered(rows.at[without])
     name[without] = name.max(initial=-1) + 1 + instant  # the lines of one time
-    names, categories = name.max(initial=0) + 1, category.max(initial=0) + 1
-    orders, order = numbered((rows.user * names + name)[purchased])
+    names = name.max(initial=0) + 1
+    different, order = numbered((rows.user * names + name)[lines])
+    return different // names, order
+
+
+def _categories(rows: Rows, lines: Flags, order: Whole, orders: int) -> Whole:
+    """How many categories these lines of each order have."""
+    category = rows.code("category")[lines]
+    categories = category.max(initial=0) + 1
     pairs = np.sort((order * categories + category)[category >= 0])
     different = pairs[np.diff(pairs, prepend=-1) > 0]
-    return orders // names, np.bincount(different // categories, minlength=len(orders))
+    return np.bincount(different // categories, minlength=orders)
 
 
 def user_sums(cells: Frame, as_of: date, features: Features) -> Frame:

@@ -76,6 +76,11 @@ class Rows:
         column = self._column(name)
         return np.full(len(self), -1) if column is None else _whole(pc.fill_null(column.indices, -1))
 
+    def texts(self, name: str) -> pa.Array:
+        """The texts that `code` numbers; none where there is no such column."""
+        column = self._column(name)
+        return pa.array([], pa.string()) if column is None else column.dictionary
+
     def place(self, name: str, texts: Sequence[str]) -> Whole:
         """Each text's place among these; after them all the others, and where there is none."""
         column = self._column(name)
