@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from segmentation.action_rules import ActionRule, Actions, read_rules
 from segmentation.errors import ConfigError, nearest
+from segmentation.rules_settings import Rules
 from segmentation.source_settings import Complete, Expectation, Options, Source, Sources, rising
 from segmentation.tables import TABLES, Columns, Section
 
@@ -187,6 +189,8 @@ class Recipe(Section):
     features: Features
     clustering: Clustering
     adjustment: Adjustment
+    rules: Rules = Rules()
+    actions: tuple[ActionRule, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The recipe as plain values, for JSON."""
@@ -199,7 +203,7 @@ class Recipe(Section):
     @cached_property  # asked for by every accepted day
     def reading(self) -> str:
         """Hash of the sections that a day's rows are read and split by."""
-        document = self.model_dump(mode="json", exclude={"features", "clustering", "adjustment"})
+        document = self.model_dump(mode="json", exclude={"features", "clustering", "adjustment", "rules", "actions"})
         return _hash(document)
 
 
@@ -215,9 +219,14 @@ class Config(Section):
     features: Features = Features()
     clustering: Clustering = Clustering()
     adjustment: Adjustment = Adjustment()
+    rules: Rules = Rules()
+    actions: Actions = Actions()
 
     def recipe(self) -> Recipe:
-        """What of this can change a result. Not in it is what decides when a day is read or whether it is let pass."""
+        """What of this can change a result. Not in it is what decides when a day is read or whether it is let pass.
+
+        Raises ConfigError for a file of actions that is wrong.
+        """
         sources = self.sources.tables()
         return Recipe(
             timezone=self.project.timezone,
@@ -235,6 +244,8 @@ class Config(Section):
             features=self.features,
             clustering=self.clustering,
             adjustment=self.adjustment,
+            rules=self.rules,
+            actions=read_rules(self.root / self.actions.file if self.actions.file else None),
         )
 
     def deadline(self, day: date) -> datetime:
@@ -357,7 +368,8 @@ def reference() -> str:
         "One TOML file, `segmentation.toml`. Paths are relative to it. An unknown setting is an error. A setting can be given",
         f"by the environment too: `{ENVIRONMENT_PREFIX}STORE__URL=file:/data/store` overrides `[store] url`.",
         "",
-        "`[sources.orders]`, `[features]`, `[clustering]`, `[adjustment]` and the time zone change results. A change of them",
+        "`[sources.orders]`, `[features]`, `[clustering]`, `[adjustment]`, `[rules]`, the file of `[actions]` and the time",
+        "zone change results. A change of them",
         "is recorded in the history and counts from the day after the latest published one; earlier days that are read again",
         "are read as before. With a change of `[features]` or `[clustering]` comes a new model; the segments keep their ids",
         "where they live on. `segmentation reconcile --recipe current --from DAY` restates days that are published, and",
@@ -376,6 +388,8 @@ def reference() -> str:
         ("features", Features),
         ("clustering", Clustering),
         ("adjustment", Adjustment),
+        ("rules", Rules),
+        ("actions", Actions),
     ]
     for name, model in sections:
         lines += ["", f"## [{name}]", ""]

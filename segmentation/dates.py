@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from segmentation.errors import ConfigError
 
 ONE_DAY = timedelta(days=1)
+FIRST_MONDAY = date(1970, 1, 5)
 
 
 def parse_day(text: str) -> date:
@@ -34,6 +35,11 @@ def days_between(first: date, last: date) -> Iterator[date]:
 def window(as_of: date, window_days: int) -> list[date]:
     """The `window_days` days that end with `as_of`, in order."""
     return list(days_between(as_of - timedelta(days=window_days - 1), as_of))
+
+
+def block(day: date, every: int) -> int:
+    """The number of the block of `every` days that a day is in, counted from Monday 1970-01-05."""
+    return (day - FIRST_MONDAY).days // every
 
 
 def resolve_snapshot_date(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from segmentation.action_rules import check_names as check_actions
 from segmentation.adjustment import policy
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
@@ -21,10 +22,14 @@ from segmentation.config import Config, Features, Recipe
 from segmentation.contracts import expectations
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
 from segmentation.contracts.sign_ups import with_sign_ups
+from segmentation.dates import window
 from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError, SegmentationError
-from segmentation.features.catalogue import available, check_names, model_features, values
+from segmentation.features.catalogue import CATALOGUE, available, check_names, model_features, values
 from segmentation.features.engine import EPOCH
 from segmentation.features.windows import window_sums
+from segmentation.services import actions, names
+from segmentation.services import day as serving
+from segmentation.services.baskets import Baskets
 from segmentation.sources import slices
 from segmentation.sources.listing import Listing, Looked
 from segmentation.store import commits
@@ -70,7 +75,17 @@ def recorded(config: Config, store: Store) -> State:
     """
     expectations.check(config.recipe())
     check_names(config.clustering)
+    check_actions(config.recipe().actions, list(CATALOGUE), _known_segments(store))
     return record_recipe(config, store)
+
+
+def _known_segments(store: Store) -> list[str]:
+    """The ids that a rule of actions may name: of the latest day, and those that became others."""
+    state = store.state()
+    if not state.published:
+        return []
+    model = store.json(f"{state.published[max(state.published)].folder}/model.json")
+    return [*Model.from_document(model).ids, *(alias.old for alias in state.aliases)]
 
 
 def waiting_for(config: Config, day: date) -> str:
@@ -302,6 +317,7 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
         "window_days": len(days),
         "cells": cells,
         "columns": sorted(columns),
+        "orders": _orders(accepted),
         "users": dimension.accepted if dimension else None,
         "quality": {name: table.quality for name, table in state.accepted[day].tables.items()},
     }
@@ -324,6 +340,12 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     folder.put_table("features", features)
     folder.put_json("inputs", inputs)
     return {"derivation": asked.hash, "users": features.num_rows}
+
+
+def _orders(window: Mapping[date, AcceptedDay]) -> dict[str, str]:
+    """Day → its accepted rows of orders."""
+    tables = ((day, accepted.activity.get(ORDERS)) for day, accepted in window.items())
+    return {day.isoformat(): table.accepted for day, table in tables if table and table.accepted}
 
 
 def _check_currency(day: date, window: Mapping[date, AcceptedDay]) -> None:
@@ -365,9 +387,14 @@ def _with_excluded(quality: dict[str, Any], excluded: int, there: int, users: in
     return {**quality, "excluded_there": there, "warnings": [*quality["warnings"], *lost]}
 
 
+def _dimension(store: Store, inputs: Mapping[str, Any]) -> pa.Table | None:
+    """The table of users in force."""
+    return store.objects.table(inputs["users"]) if inputs["users"] else None
+
+
 def _excluded(store: Store, inputs: Mapping[str, Any]) -> pa.Array:
     """Ids of the users whom the table of users excludes, in ascending order."""
-    users = store.objects.table(inputs["users"]) if inputs["users"] else None
+    users = _dimension(store, inputs)
     if users is None or "excluded" not in users.column_names:
         return pa.array([], pa.string())
     return users.filter(pc.fill_null(users["excluded"], False))["user_id"].combine_chunks()
@@ -493,9 +520,42 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
     described = features.drop_columns([name for name in ("revenue", "seen_before") if name in features.column_names])
     events = segment_events(model, decision["events"], day)
     folder.put_table("memberships", members)
-    folder.put_table("segments", segments(model, events, present["segment_id"].to_pylist(), described, revenue))
+    table = segments(model, events, present["segment_id"].to_pylist(), described, revenue)
+    folder.put_table("segments", table)
     folder.put_table("migrations", migrations(members, parent.memberships if parent else None, earned))
+    served = serving.Today(
+        day,
+        present,
+        described.drop_columns(["user_id"]),
+        revenue,
+        _dimension(store, inputs),
+        table,
+        tuple(fit.transform.features),
+    )
+    _serve(store, folder, inputs, recipe, served)
     return {"users": present.num_rows, "moved": _moved(members)}
+
+
+def _serve(store: Store, folder: Folder, inputs: Mapping[str, Any], recipe: Recipe, today: serving.Today) -> None:
+    """Profiles, names, actions; and the rules, or where those are that hold."""
+    before = serving.Before.none()
+    if inputs["parent_folder"]:
+        parent = Folder.at(store.objects, inputs["parent_folder"])
+        carried = actions.Before(parent.table("actions"), parent.table("cooldowns"))
+        before = serving.Before(names.of_table(parent.table("names")), carried, parent.json("rules"))
+    days = window(today.day, min(recipe.rules.window_days, recipe.features.window_days))
+    paths = [(day, store.objects.path(inputs["orders"][str(day)])) for day in days if str(day) in inputs["orders"]]
+
+    def baskets() -> Baskets:
+        return Baskets.read(paths, recipe.rules.level, recipe.rules.longest_basket, _excluded(store, inputs))
+
+    served = serving.serve(today, recipe, before, baskets)
+    for name, made in served.tables.items():
+        folder.put_table(name, made)
+    held = served.rules
+    if served.anew:
+        held |= {"hashes": folder.hashes_of_rules(), "folder": folder.path}
+    folder.put_json("rules", held)
 
 
 def _causes(

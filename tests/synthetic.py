@@ -19,6 +19,8 @@ from segmentation.clustering.model import Fit, MadeBy, Model, Segment
 from segmentation.clustering.transform import Axis, Transform
 from segmentation.config import Adjustment, Config, load
 from segmentation.features.catalogue import CATALOGUE
+from segmentation.services import day as serving
+from segmentation.services.baskets import Baskets
 from segmentation.store import commits
 from segmentation.store.content import hash_json, money
 from segmentation.store.derivations import Derivations
@@ -185,7 +187,25 @@ def _publish(
         evidence |= {"features": list(model.features), "segments_asked": "auto", "structure": "natural"}
     moved = int(pc.sum(pc.is_in(members["status"], pa.array(["moved", "reassigned"]))).as_py())
     folder.put_table("memberships", members)
-    folder.put_table("segments", segments(model, events, ids, features, units if walk.amounts else None))
+    described = segments(model, events, ids, features, units if walk.amounts else None)
+    folder.put_table("segments", described)
+    served = serving.serve(
+        serving.Today(
+            day,
+            members.filter(pc.is_valid(members["segment_id"])),
+            features.drop_columns(["user_id"]),
+            units if walk.amounts else None,
+            None,
+            described,
+            model.features,
+        ),
+        config.recipe(),
+        serving.Before.none(),
+        lambda: Baskets.of([], []),
+    )
+    for name, table in served.tables.items():
+        folder.put_table(name, table)
+    folder.put_json("rules", served.rules | {"hashes": folder.hashes_of_rules(), "folder": folder.path})
     folder.put_table("migrations", migrations(members, parent and parent.memberships, earned if walk.amounts else None))
     folder.put_table("features", features.append_column("revenue", money(units)) if walk.amounts else features)
     points = fit.points(features)

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from segmentation.clustering.transform import Matrix
 from segmentation.config import Adjustment
+from segmentation.dates import block
 
-FIRST_MONDAY = date(1970, 1, 5)
 FAR = 0.99  # the quantile of the distances to the nearest segment beyond which a user is far
 LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
@@ -24,11 +24,6 @@ def evaluation_day(day: date, parent: date | None, every: int) -> bool:
     filled later changes nothing beyond its own block.
     """
     return parent is not None and block(day, every) != block(parent, every)
-
-
-def block(day: date, every: int) -> int:
-    """The number of the block of `every` days that a day is in, counted from Monday 1970-01-05."""
-    return (day - FIRST_MONDAY).days // every
 
 
 def fitted(distances: Matrix, ids: Sequence[str], reach: Matrix) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from segmentation.adjustment.challenge import Compared, Fitted, compare, fitted,
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, MadeBy, Model
 from segmentation.config import Features, Recipe
+from segmentation.dates import block
 from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
@@ -138,7 +139,7 @@ def _baseline(today: Today, adopted: Fit | None) -> Decided:
 
 
 def _challenged(today: Today) -> int:
-    return evaluation.block(today.day, today.recipe.adjustment.challenge_every_days)
+    return block(today.day, today.recipe.adjustment.challenge_every_days)
 
 
 def _reference(fit: Fit, model: Model, today: Today, before: Document | None = None) -> Document:

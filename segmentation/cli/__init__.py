@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> None:
-    from segmentation.cli import reading, running, simulating, starting  # noqa: F401  (they add their commands to the application)
+    from segmentation.cli import reading, running, serving, simulating, starting  # noqa: F401  (they add their commands to the application)
     from segmentation.cli.app import app
     from segmentation.errors import SegmentationError
 

@@ -30,8 +30,22 @@ CHECK = "Check it"
 # The order in which a newcomer needs them.
 ORDER = (
     *("init", "check"),
-    *("run", "backfill", "reconcile", "plan", "adopt"),
-    *("report", "segments", "migrations", "mobility", "history", "decisions", "quality", "user", "features"),
+    *("run", "backfill", "reconcile", "plan", "adopt", "name"),
+    *(
+        "report",
+        "segments",
+        "profiles",
+        "rules",
+        "bundles",
+        "actions",
+        "migrations",
+        "mobility",
+        "history",
+        "decisions",
+        "quality",
+        "user",
+        "features",
+    ),
     *("verify", "digest", "log"),
     "simulate",
 )

@@ -142,7 +142,7 @@ def population(store: Store, day: date) -> pa.Table:
 
 def revenue_of(store: Store, published: Published, members: pa.Table) -> Any:
     """Each member's net amount in the window in 1/10,000, row by row; None where it is not known."""
-    features = _features(store, published)
+    features = features_of(store, published)
     if features is None or "revenue" not in features.column_names:
         return None
     position = pc.index_in(members["user_id"], value_set=features["user_id"].combine_chunks())
@@ -350,7 +350,7 @@ def profile(store: Store, day: date) -> list[Record]:
     """
     published = published_on(store.state(), day)
     rows = segments_of(store, published)
-    everyone = _features(store, published)
+    everyone = features_of(store, published)
     catalogue = _catalogue()
     known = list(catalogue)
     in_model = model_features(store, day)
@@ -410,7 +410,7 @@ def read_table(store: Store, published: Published, name: str, columns: list[str]
     return pq.read_table(pa.BufferReader(data), columns=columns)
 
 
-def _features(store: Store, published: Published) -> pa.Table | None:
+def features_of(store: Store, published: Published) -> pa.Table | None:
     # Kept for a while only, so that a file that is gone is no damage.
     data = store.objects.find(f"{published.folder}/features.parquet")
     return None if data is None else pq.read_table(pa.BufferReader(data))

@@ -1,7 +1,7 @@
 """Shopping baskets: which items (or categories) were bought together in an order, and by whom."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal, Self
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.features.orders import orders, purchases
+from segmentation.features.orders import orders, purchases, returns
 from segmentation.features.rows import Rows, Whole, numbered
 from segmentation.tables import ORDERS, TABLES
 
@@ -24,7 +24,8 @@ class Baskets:
     holds: scipy CSR matrix, n × m, bool, indices sorted. items: m texts, ascending by their UTF-8 bytes. users: u ids,
     ascending likewise. user: n places in users. day: n days since 1970-01-01, ascending where they come from rows.
     too_long: baskets that were left out for having too many different items. without_items: orders none of whose
-    purchase lines names an item; they are no baskets.
+    purchase lines names an item; they are no baskets. returned_user, returned_item: r places each, of the items that a user has
+    returned.
     """
 
     holds: Any
@@ -34,6 +35,8 @@ class Baskets:
     day: Whole
     too_long: int
     without_items: int
+    returned_user: Whole = field(default_factory=lambda: np.array([], np.int64))
+    returned_item: Whole = field(default_factory=lambda: np.array([], np.int64))
 
     def __len__(self) -> int:
         return len(self.user)
@@ -75,6 +78,7 @@ class Baskets:
         column = COLUMNS[level]
         none = np.array([], np.int64)
         basket, day, item, user = [none], [none], [_coded(none, ())], [_coded(none, ())]
+        back_user, back_item = [pa.array([], pa.string())], [pa.array([], pa.string())]
         baskets = 0
         for path in sorted(paths):  # one day after another: their rows are not needed together
             rows = Rows.read([path], str(TABLES[ORDERS].TIME), ("order_id", column, "quantity", "amount"))
@@ -86,8 +90,19 @@ class Baskets:
             user.append(_coded(of_user, rows.ids))
             day.append(rows.day[of_user])
             baskets += len(of_user)
-        return cls._gathered(
+            back = np.flatnonzero(returns(rows) & (rows.code(column) >= 0))
+            back_user.append(pa.array(rows.ids, pa.string()).take(pa.array(rows.user[back])))
+            back_item.append(rows.texts(column).cast(pa.string()).take(pa.array(rows.code(column)[back])))
+        found = cls._gathered(
             np.concatenate(basket), _joined(item), _joined(user), np.concatenate(day), longest, excluded
+        )
+        places = [
+            pc.index_in(pa.concat_arrays(texts), value_set=known).fill_null(-1).to_numpy(zero_copy_only=False)
+            for texts, known in ((back_user, found.users), (back_item, found.items))
+        ]
+        there = (places[0] >= 0) & (places[1] >= 0)
+        return replace(
+            found, returned_user=places[0][there].astype(np.int64), returned_item=places[1][there].astype(np.int64)
         )
 
     @classmethod

@@ -34,6 +34,19 @@ from segmentation.services.confident import Found
 from segmentation.services.itemsets import Itemsets
 from segmentation.services.occurrences import Occurrences
 
+SCHEMA = pa.schema(
+    [
+        ("segment_id", pa.string()),
+        ("rule", pa.int64()),
+        *((name, pa.list_(pa.string())) for name in ("antecedents", "consequents")),
+        *((name, pa.int64()) for name in ("baskets", "antecedent_count", "consequent_count", "count")),
+        *(
+            (name, pa.float64())
+            for name in ("support", "confidence", "lift", "leverage", "conviction", "zhang", "p", "q")
+        ),
+        *((name, pa.float64()) for name in ("confidence_outside", "confidence_ratio", "special_p", "special_q")),
+    ]
+)
 SPECIAL = ("confidence_outside", "confidence_ratio", "special_p", "special_q")
 
 

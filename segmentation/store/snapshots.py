@@ -1,6 +1,7 @@
 """The folder of one derivation: its inputs, its files, its identity, and the manifest that completes it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -25,11 +26,24 @@ KEYS = {
     "migrations": ["from_segment_id", "to_segment_id"],
     "drift": ["feature"],
     "drift_bins": ["date", "feature"],
+    "profiles": ["segment_id", "name", "value"],
+    "names": ["segment_id"],
+    "actions": ["user_id"],
+    "cooldowns": ["user_id", "action"],
 }
-SCHEMA_VERSIONS = {**dict.fromkeys(KEYS, 1), "features": 1}
+# Only on the days on which they are computed anew; rules.json tells their hashes, and on which day that was.
+RULES = {"rules": ["segment_id", "rule"], "bundles": ["segment_id", "rank"], "next_items": ["user_id", "rank"]}
+SCHEMA_VERSIONS = {**dict.fromkeys([*KEYS, *RULES], 1), "features": 1}
 MANIFEST = "manifest.json"
 NEW, LAPSED = "NEW", "LAPSED"  # in migrations, where there is no segment: before users came, after they left
 NOISE = "NOISE"  # where users are who are not near enough to any segment (DBSCAN, HDBSCAN)
+
+
+def exact_hash(table: pa.Table, keys: Sequence[str]) -> str:
+    """Hash of a table without its floats: those of the rules are made of counts, by functions that give another last digit on
+    other machines."""
+    exact = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+    return hash_table(table.select(exact), keys)
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,12 @@ class Folder:
     objects: Objects
     day: date
     derivation: str
+
+    @classmethod
+    def at(cls, objects: Objects, path: str) -> "Folder":
+        """The folder at a path below the store."""
+        day, derivation = path.removeprefix("snapshots/date=").split("/")
+        return cls(objects, date.fromisoformat(day), derivation)
 
     @property
     def path(self) -> str:
@@ -63,19 +83,25 @@ class Folder:
         return None if data is None else unseal(data, key)
 
     def snapshot_id(self) -> str:
-        """Hash of the logical content, read back from the files: the tables that are history, the model, the decision.
+        """Hash of the logical content, read back from the files: the tables that are history, the model, the decision, and
+        which rules hold.
 
         Not of features (kept for a while only), quality, inputs or words.
         """
-        decision = self.json("decision")
+        decision, rules = self.json("decision"), self.json("rules")
         return hash_json(
             {
                 "date": self.day.isoformat(),
                 "tables": {name: hash_table(self.table(name), keys) for name, keys in KEYS.items()},
                 "model": self.json("model"),
                 "decision": {key: value for key, value in decision.items() if key != "sentence"},
+                "rules": {key: rules[key] for key in ("date", "figures", "nothing", "hashes")},
             }
         )
+
+    def hashes_of_rules(self) -> dict[str, str]:
+        """The hash of each table that was computed with the rules, read back from the files."""
+        return {name: exact_hash(self.table(name), keys) for name, keys in RULES.items()}
 
     def complete(self, snapshot_id: str, summary: dict[str, Any]) -> None:
         """Write the manifest, which makes the folder whole."""

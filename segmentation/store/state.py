@@ -106,6 +106,7 @@ class State:
     recipes: list[RecipeFrom] = field(default_factory=list)
     aliases: list[Alias] = field(default_factory=list)
     adoptions: list[Adoption] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # segment → what people call it
 
     def copy(self) -> "State":
         return replace(
@@ -115,6 +116,7 @@ class State:
             recipes=list(self.recipes),
             aliases=list(self.aliases),
             adoptions=list(self.adoptions),
+            names=dict(self.names),
         )
 
     def apply(self, record: dict[str, Any], seal: str) -> None:
@@ -132,6 +134,11 @@ class State:
                 self.aliases.append(Alias(record["old"], record["new"], record["overlap"]))
             case "adopt":
                 self.adoptions.append(Adoption(record["fit"], date.fromisoformat(record["from_date"]), record["who"]))
+            case "name":
+                if record["name"]:
+                    self.names[record["segment_id"]] = record["name"]
+                else:
+                    self.names.pop(record["segment_id"], None)
             case kind:
                 number = record["number"]
                 raise StoreError(f"record {number} of the log is of kind {kind!r}: the store is of a newer version")
@@ -175,6 +182,14 @@ class State:
                 return adoption.fit
         return None
 
+    def name_of(self, segment_id: str) -> str | None:
+        """What people call a segment, or one that became it when days were derived again; None if nothing."""
+        seen = set()
+        while segment_id not in self.names and segment_id not in seen:
+            seen.add(segment_id)
+            segment_id = next((alias.old for alias in reversed(self.aliases) if alias.new == segment_id), segment_id)
+        return self.names.get(segment_id)
+
     def users_on(self, day: date) -> AcceptedTable | None:
         """The table of users in force on a day: that of the latest accepted day, not after it, that has one."""
         days = (other for other, accepted in self.accepted.items() if other <= day and USERS in accepted.tables)
@@ -196,6 +211,7 @@ class State:
             "recipes": [[recipe.hash, _text(recipe.from_date)] for recipe in self.recipes],
             "aliases": [[alias.old, alias.new, alias.overlap] for alias in self.aliases],
             "adoptions": [[adoption.fit, adoption.from_date.isoformat(), adoption.who] for adoption in self.adoptions],
+            "names": self.names,
         }
 
     @classmethod
@@ -209,6 +225,7 @@ class State:
             [RecipeFrom(name, _day(from_date)) for name, from_date in document["recipes"]],
             [Alias(*values) for values in document["aliases"]],
             [Adoption(fit, date.fromisoformat(day), who) for fit, day, who in document["adoptions"]],
+            dict(document["names"]),
         )
 
 

@@ -1,0 +1,111 @@
+"""What segments are called, in words, and the sentence that explains it: applied when they are read, outside the history."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from segmentation.features.catalogue import CATALOGUE
+from segmentation.monitor.read_models import Record, read_table
+from segmentation.services.names import of_table
+from segmentation.store.state import Published
+from segmentation.store.store import Store
+from segmentation.texts import Texts, compact, share, whole
+
+MOST_CLAIMS = 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That of all segments this one has the place `place` (from 1, the highest mean first) of `segments` in a feature.
+
+    `value`: its mean; `beside`: that of the segment at whose side it stands, the next lower one of the highest, the next higher
+    one of the lowest. No other segment has the same mean, so the claim is true of this one alone.
+    """
+
+    feature: str
+    place: int
+    segments: int
+    value: float
+    beside: float
+
+
+def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...]) -> list[Claim]:
+    """What can be said of a segment and of no other, about the features of its name first; those at an end before others."""
+    means: dict[str, dict[str, float]] = defaultdict(dict)
+    effects: dict[str, float] = {}
+    for row in profiles:
+        if not row["value"] and row["mean"] is not None:
+            means[row["name"]][row["segment_id"]] = row["mean"]
+            if row["segment_id"] == segment_id:
+                effects[row["name"]] = abs(row["effect"] or 0.0)
+    named = [tag[:-1] for tag in tags]
+    found = []
+    for feature, values in means.items():
+        ordered = sorted(values.values(), reverse=True)
+        if segment_id not in values or len(values) < 2 or ordered.count(values[segment_id]) > 1:
+            continue
+        place = ordered.index(values[segment_id])
+        beside = ordered[place + 1] if place == 0 else ordered[place - 1]
+        found.append(Claim(feature, place + 1, len(ordered), values[segment_id], beside))
+
+    def order(claim: Claim) -> tuple[bool, bool, int, float]:
+        inside = claim.feature not in named
+        at_an_end = claim.place in (1, claim.segments)
+        return inside, not at_an_end, named.index(claim.feature) if not inside else 0, -effects[claim.feature]
+
+    return sorted(found, key=order)[:MOST_CLAIMS]
+
+
+def sentence(claims: list[Claim], texts: Texts) -> str:
+    """The claims in words; "" if there is none."""
+    return (
+        texts("names.sentence", claims=texts("page.comma").join(_told(claim, texts) for claim in claims))
+        if claims
+        else ""
+    )
+
+
+def _told(claim: Claim, texts: Texts) -> str:
+    unit = CATALOGUE[claim.feature].unit
+    figures = {
+        "feature": texts.known("features", claim.feature),
+        "value": in_unit(claim.value, unit),
+        "beside": in_unit(claim.beside, unit),
+        "place": whole(claim.place),
+        "segments": whole(claim.segments),
+    }
+    if claim.place == 1:
+        return texts("names.highest", **figures)
+    return texts("names.lowest" if claim.place == claim.segments else "names.place", **figures)
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """A number as it is written in its unit."""
+    return share(value) if unit.startswith("share") else compact(value)
+
+
+def words(tags: tuple[str, ...], texts: Texts) -> str:
+    """A name's tags in words."""
+    ends = {"+": "high", "-": "low"}
+    told = [texts(f"names.{tag[:-1]}_{ends[tag[-1]]}") for tag in tags if tag[0] != "#"]
+    name = texts("names.comma").join(told) or texts("names.everyone")
+    numbers = [tag[1:] for tag in tags if tag[0] == "#"]
+    name = texts("names.numbered", name=name, number=numbers[0]) if numbers else name
+    return name[:1].upper() + name[1:]
+
+
+def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]:
+    """Of each segment of a published day: `name`, `explained` (a sentence), `tags`, `since` (when its profile began to be
+    called so), and `given`: whether people have named it."""
+    state = store.state()
+    profiles = read_table(store, published, "profiles").to_pylist()
+    found = {}
+    for segment_id, name in of_table(read_table(store, published, "names")).items():
+        given = state.name_of(segment_id)
+        found[segment_id] = {
+            "name": given or words(name.tags, texts),
+            "explained": sentence(claims(profiles, segment_id, name.tags), texts),
+            "tags": list(name.tags),
+            "since": name.since.isoformat(),
+            "given": given is not None,
+        }
+    return found

@@ -1,0 +1,114 @@
+"""What to do for whom, and why."""
+
+from datetime import date
+from typing import Any
+
+import pyarrow.compute as pc
+
+from segmentation.action_rules import ActionRule
+from segmentation.errors import SegmentationError
+from segmentation.monitor.associations import holding
+from segmentation.monitor.names import named
+from segmentation.monitor.read_models import Record, features_of, published_on, read_table
+from segmentation.store.state import Published
+from segmentation.store.store import Store
+from segmentation.texts import Texts
+
+
+def actions(store: Store, day: date) -> list[Record]:
+    """The day's rules in their order: {action, offer, users (who have it), due (of them, to whom it is to be given on the day),
+    segments: {segment_id: users}, when (the rule's conditions)}. Raises SegmentationError if the day is not published."""
+    published = published_on(store.state(), day)
+    table = read_table(store, published, "actions")
+    members = read_table(store, published, "memberships", ["user_id", "segment_id"])
+    place = pc.index_in(table["user_id"], value_set=members["user_id"].combine_chunks())
+    where = members["segment_id"].take(place)
+    found = []
+    for rule in _rules(store, published):
+        has = pc.equal(table["action"], rule.name)
+        segments = sorted(
+            where.filter(has).value_counts().to_pylist(), key=lambda pair: (-pair["counts"], pair["values"])
+        )
+        found.append(
+            {
+                "action": rule.name,
+                "offer": rule.offer,
+                "users": int(pc.sum(has).as_py() or 0),
+                "due": int(pc.sum(pc.and_(has, pc.equal(table["given"], day))).as_py() or 0),
+                "segments": {pair["values"]: pair["counts"] for pair in segments},
+                "when": conditions(rule),
+            }
+        )
+    return found
+
+
+def of_user(store: Store, day: date, user_id: str) -> Record:
+    """{user_id, date, segment_id, segment (its name), action, offer, since, given, reason: [{condition, found}], next_items}.
+
+    action is None if the user meets no rule. reason: each condition of the rule with what is true of the user. Raises
+    SegmentationError if the day is not published, or the user is nowhere on it.
+    """
+    published = published_on(store.state(), day)
+    members = read_table(store, published, "memberships")
+    mine = members.filter(pc.equal(members["user_id"], user_id)).to_pylist()
+    if not mine or mine[0]["segment_id"] is None:
+        raise SegmentationError(f"{user_id!r} is in no segment on {day}; `segmentation user {user_id}` tells his days")
+    (member,) = mine
+    table = read_table(store, published, "actions")
+    given = table.filter(pc.equal(table["user_id"], user_id)).to_pylist()
+    row: dict[str, Any] = given[0] if given else dict.fromkeys(table.column_names)
+    rule = next((rule for rule in _rules(store, published) if rule.name == row["action"]), None)
+    following = holding(store, published, "next_items")
+    following = following.filter(pc.equal(following["user_id"], user_id))
+    return {
+        "user_id": user_id,
+        "date": day.isoformat(),
+        "segment_id": member["segment_id"],
+        "segment": named(store, published, Texts("en")).get(member["segment_id"], {}).get("name", member["segment_id"]),
+        "action": row["action"],
+        "offer": row["offer"],
+        **{key: row[key].isoformat() if row[key] else None for key in ("since", "given")},
+        "reason": _reason(store, published, rule, member) if rule else [],
+        "next_items": following.drop_columns(["user_id"]).to_pylist(),
+    }
+
+
+def conditions(rule: ActionRule) -> list[str]:
+    """A rule's conditions, one text each."""
+    found = [f"segment: {feature} {level}" for feature, level in rule.segment.items()]
+    found += [f"segment: {' or '.join(rule.segments)}"] if rule.segments else []
+    for feature, limits in rule.user.items():
+        ends = [
+            f"≥ {limits.min:g}" if limits.min is not None else "",
+            f"≤ {limits.max:g}" if limits.max is not None else "",
+        ]
+        found.append(f"{feature} {' and '.join(end for end in ends if end)}")
+    found += [f"{' or '.join(rule.status)} on the day"] if rule.status else []
+    found += [f"moved {rule.moved}"] if rule.moved else []
+    found += [f"by {' or '.join(rule.cause)}"] if rule.cause else []
+    found += [f"in the segment for less than {rule.within_days} days"] if rule.within_days else []
+    return found
+
+
+def _reason(store: Store, published: Published, rule: ActionRule, member: Record) -> list[Record]:
+    profiles = read_table(store, published, "profiles").to_pylist()
+    effect = {
+        row["name"]: row["effect"] for row in profiles if row["segment_id"] == member["segment_id"] and not row["value"]
+    }
+    features = features_of(store, published)
+    mine = features.filter(pc.equal(features["user_id"], member["user_id"])).to_pylist() if features else []
+    values = mine[0] if mine else {}
+    told = [f"effect {effect.get(feature) or 0:+.2f}" for feature in rule.segment]
+    told += [str(member["segment_id"])] if rule.segments else []
+    told += [f"{values[feature]:g}" if values.get(feature) is not None else "–" for feature in rule.user]
+    told += [member["status"]] if rule.status else []
+    told += [f"from {member['previous_segment_id']}"] if rule.moved else []
+    told += [str(member["cause"])] if rule.cause else []
+    told += [f"since {member['since']}"] if rule.within_days else []
+    return [{"condition": one, "found": found} for one, found in zip(conditions(rule), told, strict=True)]
+
+
+def _rules(store: Store, published: Published) -> tuple[ActionRule, ...]:
+    """Those of the recipe that the day was made by."""
+    inputs = store.json(f"{published.folder}/inputs.json")
+    return store.recipe(inputs["derivation"]["recipe"]).actions

@@ -1,0 +1,61 @@
+"""What each segment is: its name, a true sentence, and how it differs from all others."""
+
+from datetime import date
+
+from segmentation.errors import SegmentationError, nearest
+from segmentation.features.catalogue import CATALOGUE
+from segmentation.monitor.names import named
+from segmentation.monitor.read_models import Record, published_on, read_table, segments_of
+from segmentation.store.store import Store
+from segmentation.texts import Texts
+
+TELLING = 5  # things that set a segment apart, for people
+
+
+def profiles(store: Store, day: date, lang: str = "en", segment: str | None = None) -> list[Record]:
+    """The day's segments, the largest first: {segment_id, name, explained, since, given, tags, users, share, revenue,
+    revenue_share, differs, profile}.
+
+    profile: every feature and value of an attribute: {name, value, unit, made_of, users, mean, median, others, effect} (see
+    docs/tables.md); differs: the TELLING of them with the largest effect. segment: this one alone.
+
+    Raises SegmentationError, naming the nearest, if the day is not published or has no such segment.
+    """
+    published = published_on(store.state(), day)
+    rows = segments_of(store, published)
+    words = named(store, published, Texts(lang))
+    earned = sum(row["revenue"] or 0.0 for row in rows)
+    by_segment: dict[str, list[Record]] = {}
+    for row in read_table(store, published, "profiles").to_pylist():
+        unit = CATALOGUE[row["name"]].unit if row["name"] in CATALOGUE else "share 0..1"
+        record = {"name": row["name"], "value": row["value"], "unit": unit, **row}
+        del record["segment_id"]
+        by_segment.setdefault(row["segment_id"], []).append(record)
+    check_segment(segment, [row["segment_id"] for row in rows], day)
+    return [
+        {
+            "segment_id": row["segment_id"],
+            **words[row["segment_id"]],
+            **{key: row[key] for key in ("users", "share", "revenue")},
+            "revenue_share": None if row["revenue"] is None or earned <= 0 else round(row["revenue"] / earned, 6),
+            "differs": telling(by_segment.get(row["segment_id"], [])),
+            "profile": by_segment.get(row["segment_id"], []),
+        }
+        for row in rows
+        if segment in (None, row["segment_id"])
+    ]
+
+
+def check_segment(segment: str | None, known: list[str], day: date) -> None:
+    """Raise SegmentationError, naming the nearest, for a segment that the day has not."""
+    if segment is not None and segment not in known:
+        raise SegmentationError(f"{day} has no segment {segment!r}; {nearest(segment, known)}")
+
+
+def telling(profile: list[Record]) -> list[Record]:
+    """The rows of the largest effect, one of each attribute at most."""
+    found: list[Record] = []
+    for row in sorted(profile, key=lambda row: -abs(row["effect"] or 0.0)):
+        if row["effect"] and row["name"] not in [other["name"] for other in found]:
+            found.append(row)
+    return found[:TELLING]

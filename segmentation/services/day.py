@@ -1,0 +1,162 @@
+"""What a day says of its segments and users beside where they are: profiles, names, rules, actions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segmentation.config import Recipe
+from segmentation.dates import block
+from segmentation.errors import ConfigError
+from segmentation.features.rows import Flags, Whole
+from segmentation.services import actions, bundles, names, rules_table
+from segmentation.services.baskets import Baskets
+from segmentation.services.occurrences import Members
+from segmentation.services.profiles import profiles
+from segmentation.services.rules import association_rules
+from segmentation.store.content import hash_json
+
+CONSENT = "marketing_consent"
+NOT_ATTRIBUTES = ("user_id", "signed_up_at", "excluded", CONSENT)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The day's tables by name, and the rules that hold, as a document: since which date, the settings that they were computed
+    with (a hash), figures, and why there are none: `nothing` (a `rules.Nothing`, or too_many, and then in words `problem`)."""
+
+    tables: dict[str, pa.Table]
+    rules: dict[str, Any]
+
+    @property
+    def anew(self) -> bool:
+        """Whether the rules were computed on this day."""
+        return "rules" in self.tables
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the day before carries on: its names, actions, and the rules that held."""
+
+    names: Mapping[str, names.Name]
+    actions: actions.Before
+    rules: dict[str, Any] | None
+
+    @classmethod
+    def none(cls) -> "Before":
+        return cls({}, actions.Before.none(), None)
+
+
+@dataclass(frozen=True)
+class Today:
+    """The n users who are somewhere today, ascending by id.
+
+    memberships, features: n rows; revenue: n whole numbers of 1/10,000, None where the data has no amounts; users: the table of
+    users, None where there is none; segments: the table `segments`; made_of: the features that the segments are made of.
+    """
+
+    day: date
+    memberships: pa.Table
+    features: pa.Table
+    revenue: Whole | None
+    users: pa.Table | None
+    segments: pa.Table
+    made_of: tuple[str, ...]
+
+
+def serve(today: Today, recipe: Recipe, before: Before, baskets: Callable[[], Baskets]) -> Served:
+    """The tables `profiles`, `names`, `actions` and `cooldowns`; and, on the days on which they are computed anew, `rules`,
+    `bundles` and `next_items`. baskets: those of the rules' window, asked for on these days only."""
+    segment_ids = today.segments["segment_id"].to_pylist()
+    attributes, consent = _attributes(today)
+    found = profiles(
+        segment_ids, today.memberships["segment_id"].combine_chunks(), today.features, today.made_of, attributes
+    )
+    sizes = dict(zip(segment_ids, today.segments["users"].to_pylist(), strict=True))
+    given, cooldowns = actions.actions(recipe.actions, _users(today, found, consent), before.actions, today.day)
+    tables = {
+        "profiles": found,
+        "names": names.table(names.names(found, sizes, before.names, today.day)),
+        "actions": given,
+        "cooldowns": cooldowns,
+    }
+    if not _due(today.day, recipe, before.rules):
+        assert before.rules is not None
+        return Served(tables, before.rules)
+    computed, held = _rules(today, recipe, baskets)
+    return Served({**tables, **computed}, held)
+
+
+def _attributes(today: Today) -> tuple[pa.Table, Flags]:
+    """Of each user the attributes; and whether he may be written to: where nobody's consent is known, everyone."""
+    ids = today.memberships["user_id"].combine_chunks()
+    if today.users is None:
+        return pa.table({}), np.ones(len(ids), np.bool_)
+    place = pc.index_in(ids, value_set=today.users["user_id"].combine_chunks())
+    names = [name for name in today.users.column_names if name not in NOT_ATTRIBUTES]
+    attributes = pa.table({name: today.users[name].combine_chunks().take(place) for name in names})
+    if CONSENT not in today.users.column_names:
+        return attributes, np.ones(len(ids), np.bool_)
+    given = today.users[CONSENT].combine_chunks().take(place).fill_null(False)
+    return attributes, np.asarray(given.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _users(today: Today, found: pa.Table, consent: Flags) -> actions.Users:
+    effects: dict[str, dict[str, float]] = {}
+    for row in found.filter(pc.equal(found["value"], "")).to_pylist():
+        effects.setdefault(row["segment_id"], {})[row["name"]] = row["effect"] or 0.0
+    revenue = np.zeros(today.memberships.num_rows, np.int64) if today.revenue is None else today.revenue
+    return actions.Users(today.memberships, today.features, revenue, consent, effects, _worth(today))
+
+
+def _worth(today: Today) -> dict[str, float]:
+    """Of each segment the revenue per user, or where there are no amounts the purchases, or the sessions."""
+    table = today.segments
+    if today.revenue is None:
+        measures = [f"mean_{name}" for name in ("frequency", "purchases", "sessions")]
+        measure = next((name for name in measures if name in table.column_names), None)
+        worth = table[measure].fill_null(0.0).to_pylist() if measure else []
+    else:
+        worth = [
+            float(revenue or 0) / max(users, 1)
+            for revenue, users in zip(table["revenue"].to_pylist(), table["users"].to_pylist(), strict=True)
+        ]
+    return dict(zip(table["segment_id"].to_pylist(), worth, strict=False))
+
+
+def _due(day: date, recipe: Recipe, before: dict[str, Any] | None) -> bool:
+    """Whether the rules are computed anew: on the first published day of each calendar block, and with other settings."""
+    if before is None or before["settings"] != _settings(recipe):
+        return True
+    every = recipe.rules.rules_every_days
+    return block(day, every) != block(date.fromisoformat(before["date"]), every)
+
+
+def _settings(recipe: Recipe) -> str:
+    return hash_json(recipe.rules.model_dump(mode="json"))
+
+
+def _rules(today: Today, recipe: Recipe, baskets: Callable[[], Baskets]) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    found = baskets()
+    members = Members.of(
+        found, today.memberships["user_id"].combine_chunks(), today.memberships["segment_id"].combine_chunks()
+    )
+    held: dict[str, Any] = {"date": today.day.isoformat(), "settings": _settings(recipe), "problem": None}
+    try:
+        rules = association_rules(found, members, recipe.rules)
+    except ConfigError as error:  # too many: the segments are right all the same
+        table = rules_table.SCHEMA.empty_table()
+        held |= {"figures": {"baskets": len(found)}, "nothing": "too_many", "problem": str(error)}
+    else:
+        table = rules.table
+        held |= {"figures": rules.figures, "nothing": rules.nothing and str(rules.nothing)}
+    tables = {
+        "rules": table,
+        "bundles": bundles.bundles(table),
+        "next_items": bundles.next_items(table, found, members),
+    }
+    return tables, held
