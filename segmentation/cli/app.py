@@ -38,6 +38,7 @@ ORDER = (
         "rules",
         "bundles",
         "actions",
+        "effect",
         "migrations",
         "mobility",
         "history",

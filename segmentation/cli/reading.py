@@ -61,20 +61,21 @@ def segments(
     lives: Annotated[
         bool, typer.Option("--history", help="The life of every segment up to the day, also of those that are no more.")
     ] = False,
+    lang: Annotated[Language, typer.Option(help="The language of the names.")] = Language.en,
     as_json: Json = False,
 ) -> None:
-    """The segments of a day: users, share, revenue, what their users are like on average, and the features they are made of."""
+    """The segments of a day: name, users, share, revenue, what their users are like on average, and what they are made of."""
     from segmentation.cli import lives as lives_table
     from segmentation.cli import tables
     from segmentation.monitor import lives as lives_record
-    from segmentation.monitor import read_models
+    from segmentation.monitor import names, read_models
 
     store = open_history(context)
     day = day or read_models.latest(store.state())
     if lives:
         show(lives_record.lives(store, day), as_json, lives_table.lives)
         return
-    rows, features = read_models.segments(store, day), read_models.model_features(store, day)
+    rows, features = names.segments(store, day, lang.value), read_models.model_features(store, day)
     show(rows, as_json, partial(tables.segments, features=features))
 
 

@@ -70,6 +70,7 @@ def actions(
     user_id: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="What to do for this user, and why.")
     ] = None,
+    lang: Lang = Language.en,
     as_json: Json = False,
 ) -> None:
     """What to do for whom: of each action how many users have it, how many are due today, and by which rule.
@@ -83,9 +84,29 @@ def actions(
     store = open_history(context)
     day = day or read_models.latest(store.state())
     if user_id is None:
-        show(offers.actions(store, day), as_json, serving_tables.actions)
+        show(offers.actions(store, day, lang.value), as_json, serving_tables.actions)
     else:
-        show(offers.of_user(store, day, user_id), as_json, serving_tables.of_user)
+        show(offers.of_user(store, day, user_id, lang.value), as_json, serving_tables.of_user)
+
+
+@app.command(rich_help_panel=READ)
+def effect(context: typer.Context, day: Day = None, lang: Lang = Language.en, as_json: Json = False) -> None:
+    """What the users of each segment did in the 28 days after a day: conversion, retention, spend, ratings, with 95 % bounds.
+
+    Without --date: the latest day whose 28 days are over.
+    """
+    from segmentation.cli import serving_tables
+    from segmentation.errors import SegmentationError
+    from segmentation.monitor import effect as record
+    from segmentation.monitor import read_models
+
+    store = open_history(context)
+    last = read_models.latest(store.state())
+    day = day or record.latest(store, last)
+    if day is None:
+        raise SegmentationError(f"no day's {record.DAYS} days are over yet: the history ends with {last}")
+    found = {"date": day.isoformat(), "days": record.DAYS, "segments": record.effect(store, day, lang.value)}
+    show(found, as_json, serving_tables.effect)
 
 
 @app.command(rich_help_panel=BUILD)

@@ -23,14 +23,17 @@ def profiles(console: Console, records: list[Record]) -> None:
         console.print(
             f"[bold]{escape(record['name'])}[/]  [dim]{record['segment_id']}, called so since {record['since']}[/]"
         )
+        if record["before"]:
+            console.print(f"Until the day before it was called: {escape(record['before'])}.")
         console.print(f"{counted(record['users'], 'user')}, {share(record['share'])} of all{part}.")
         if record["explained"]:
             console.print(escape(record["explained"]))
         table = table_of(
             ("What sets it apart", "left"),
-            ("Mean", "right"),
             ("Median", "right"),
-            ("All others", "right"),
+            ("Mean", "right"),
+            ("Median of\n[dim]all others[/]", "right"),
+            ("Mean of\n[dim]all others[/]", "right"),
             ("Effect\n[dim]−1 … 1[/]", "right"),
             ("Unit", "left"),
         )
@@ -38,9 +41,7 @@ def profiles(console: Console, records: list[Record]) -> None:
             label = texts.known("features", row["name"]) + (f" = {row['value']}" if row["value"] else "")
             table.add_row(
                 escape(label),
-                in_unit(row["mean"], row["unit"]),
-                in_unit(row["median"], row["unit"]),
-                in_unit(row["others"], row["unit"]),
+                *(in_unit(row[key], row["unit"]) for key in ("median", "mean", "others_median", "others")),
                 decimal(row["effect"], 2),
                 escape(texts.known("units", row["unit"])),
             )
@@ -52,14 +53,14 @@ def profiles(console: Console, records: list[Record]) -> None:
 
 def rules(console: Console, record: Record, special: bool) -> None:
     """The rules with the most lift that hold in the whole shop; or in one segment more than in the rest."""
-    rows = [row for row in record["rules"] if (row["special_q"] is not None) == special or not special]
+    rows = record["rules"]
     if _nothing(console, record):
         return
     if special:
         rows = [
             row
             for row in rows
-            if row["segment_id"]
+            if row["special_q"] is not None
             and row["special_q"] <= SPECIAL_Q
             and (row["confidence_ratio"] or 0) >= SPECIAL_RATIO
             and row["count"] >= SPECIAL_COUNT
@@ -186,3 +187,29 @@ def named(console: Console, record: Record) -> None:
         console.print(f"{record['segment_id']} is called {escape(record['name'])}.")
     else:
         console.print(f"{record['segment_id']} is called what its profile says.")
+
+
+def effect(console: Console, record: Record) -> None:
+    """Each figure with its 95 % bounds."""
+    segments = record["segments"]
+    kinds = [("conversion", True), ("retention", True), ("spend", False), ("rating", False)]
+    shown = [(name, part) for name, part in kinds if any(row[name] for row in segments)]
+    table = table_of(
+        ("Segment", "left"),
+        ("Name", "left"),
+        ("Users", "right"),
+        *((f"{name.capitalize()}\n[dim]95 %[/]", "right") for name, _ in shown),
+    )
+    for row in segments:
+        figures = [_bounded(row[name], part) for name, part in shown]
+        table.add_row(row["segment_id"], escape(row["name"]), whole(row["users"]), *figures)
+    console.print(f"[bold]{record['days']} days after {record['date']}[/], by the segment on that day")
+    console.print(table)
+    console.print("[dim]What followed, not what an action has caused: that needs users who were left without it.[/]")
+
+
+def _bounded(figure: Record | None, part: bool) -> str:
+    if figure is None:
+        return NOTHING
+    value, low, high = (share(figure[key]) if part else decimal(figure[key], 2) for key in ("value", "low", "high"))
+    return f"{value}\n[dim]{low} … {high}[/]"

@@ -77,6 +77,7 @@ def segments(console: Console, rows: list[Record], features: list[str]) -> None:
     means = [name for name in SHOWN if rows and MEAN + name in rows[0]][:MEANS]
     table = table_of(
         ("Segment", "left"),
+        ("Name", "left"),
         ("Event", "left"),
         ("Users", "right"),
         ("Share", "right"),
@@ -85,6 +86,7 @@ def segments(console: Console, rows: list[Record], features: list[str]) -> None:
     )
     for row in rows:
         table.add_row(
+            escape(row["segment_id"]),
             escape(row["name"]),
             row["event"],
             whole(row["users"]),

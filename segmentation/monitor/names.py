@@ -2,10 +2,13 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import date
 
 from segmentation.features.catalogue import CATALOGUE
+from segmentation.monitor import read_models
 from segmentation.monitor.read_models import Record, read_table
-from segmentation.services.names import of_table
+from segmentation.services.names import FAMILY, Name, of_table
+from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
 from segmentation.store.store import Store
 from segmentation.texts import Texts, compact, share, whole
@@ -52,7 +55,10 @@ def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...]) -> li
         at_an_end = claim.place in (1, claim.segments)
         return inside, not at_an_end, named.index(claim.feature) if not inside else 0, -effects[claim.feature]
 
-    return sorted(found, key=order)[:MOST_CLAIMS]
+    told: dict[int, Claim] = {}
+    for claim in sorted(found, key=order):  # of features that say nearly the same, one
+        told.setdefault(FAMILY[claim.feature], claim)
+    return list(told.values())[:MOST_CLAIMS]
 
 
 def sentence(claims: list[Claim], texts: Texts) -> str:
@@ -93,10 +99,21 @@ def words(tags: tuple[str, ...], texts: Texts) -> str:
     return name[:1].upper() + name[1:]
 
 
+def segments(store: Store, day: date, lang: str = "en") -> list[Record]:
+    """The day's segments as `read_models.segments` gives them, called by their names; with `explained`, a sentence.
+
+    Raises SegmentationError, naming the nearest days, if the day is not published.
+    """
+    rows = read_models.segments(store, day)
+    words = named(store, read_models.published_on(store.state(), day), Texts(lang))
+    return [{**row, **{key: words[row["segment_id"]][key] for key in ("name", "explained")}} for row in rows]
+
+
 def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]:
-    """Of each segment of a published day: `name`, `explained` (a sentence), `tags`, `since` (when its profile began to be
-    called so), and `given`: whether people have named it."""
+    """Of each segment of a published day: `name`, `explained` (a sentence), `tags`, `since` (from when on its profile is called
+    so), `before` (what it was called the day before, if that no longer fits), `given`: whether people have named it."""
     state = store.state()
+    before = _before(store, published)
     profiles = read_table(store, published, "profiles").to_pylist()
     found = {}
     for segment_id, name in of_table(read_table(store, published, "names")).items():
@@ -106,6 +123,17 @@ def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]
             "explained": sentence(claims(profiles, segment_id, name.tags), texts),
             "tags": list(name.tags),
             "since": name.since.isoformat(),
+            "before": words(before[segment_id].tags, texts) if _renamed(name, before.get(segment_id)) else None,
             "given": given is not None,
         }
     return found
+
+
+def _before(store: Store, published: Published) -> dict[str, Name]:
+    """The names of the day before."""
+    parent = store.json(f"{published.folder}/inputs.json")["parent_folder"]
+    return of_table(Folder.at(store.objects, parent).table("names")) if parent else {}
+
+
+def _renamed(name: Name, before: Name | None) -> bool:
+    return before is not None and before.tags != name.tags

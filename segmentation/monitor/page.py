@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from segmentation.monitor import charts, palette, read_models
+from segmentation.monitor import charts, palette, profiles, read_models
 from segmentation.monitor.lives import born
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.read_models import Record, is_move
@@ -23,6 +23,7 @@ class Page:
     day: date
     texts: Texts
     segments: list[Record]
+    profiles: list[Record]  # what each segment is, as `profiles.profiles` gives it, in the same order
     colours: dict[str, str]
     before: date | None  # the day that the last week is counted from; None on the first day
     cells: list[Record]  # the migrations from then to now
@@ -32,10 +33,11 @@ class Page:
     def of(cls, store: Store, day: date, texts: Texts) -> "Page":
         """Raises SegmentationError if the day is not published."""
         segments = read_models.segments(store, day)
+        described = profiles.profiles(store, day, texts.lang)
         colours = palette.colours(born(store, day))
         before = read_models.week_before(store.state(), day)
         cells = read_models.migrations(store, before, day)["cells"] if before else []
-        return cls(store, day, texts, segments, colours, before, cells)
+        return cls(store, day, texts, segments, described, colours, before, cells)
 
     @property
     def users(self) -> int:
@@ -77,11 +79,17 @@ class Page:
         if segment_id in (NEW, LAPSED):
             name, title = self.texts(f"states.{segment_id}"), self.texts(f"states.{segment_id}_text")
         else:
-            name = title = segment_id
+            name = segment_id
+            title = next((f"{one['name']} · {name}" for one in self.profiles if one["segment_id"] == segment_id), name)
         colour = self.colours.get(segment_id, "var(--outside)")
         return tag(
             "span", tag("i", class_="dot", style=f"--colour: {colour}"), tag("b", name), class_="name", title=title
         )
+
+
+def swatch_of(page: Page, segment_id: str) -> Markup:
+    """A segment's colour."""
+    return tag("i", class_="dot", style=f"--colour: {page.colours.get(segment_id, 'var(--outside)')}")
 
 
 def total(records: Iterable[Record], key: str = "users") -> int:

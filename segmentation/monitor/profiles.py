@@ -6,6 +6,7 @@ from segmentation.errors import SegmentationError, nearest
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.monitor.names import named
 from segmentation.monitor.read_models import Record, published_on, read_table, segments_of
+from segmentation.services.names import FAMILY
 from segmentation.store.store import Store
 from segmentation.texts import Texts
 
@@ -53,9 +54,16 @@ def check_segment(segment: str | None, known: list[str], day: date) -> None:
 
 
 def telling(profile: list[Record]) -> list[Record]:
-    """The rows of the largest effect, one of each attribute at most."""
-    found: list[Record] = []
+    """The rows of the largest effect; of features that say nearly the same, and of each attribute, one."""
+    found: dict[int | str, Record] = {}
     for row in sorted(profile, key=lambda row: -abs(row["effect"] or 0.0)):
-        if row["effect"] and row["name"] not in [other["name"] for other in found]:
-            found.append(row)
-    return found[:TELLING]
+        if row["effect"]:
+            found.setdefault(row["name"] if row["value"] else FAMILY[row["name"]], row)
+    return list(found.values())[:TELLING]
+
+
+def typical(row: Record) -> tuple[float | None, float | None]:
+    """What a user of the segment and one of all others is like: the medians, of shares the means."""
+    if row["unit"].startswith("share"):
+        return row["mean"], row["others"]
+    return row["median"], row["others_median"]

@@ -91,7 +91,7 @@ def _what(record: Record) -> str:
 
 
 def segments(store: Store, day: date) -> list[Record]:
-    """The day's segments, the largest first: the columns of `segments.parquet`, and `name` (the id, until it is given one).
+    """The day's segments, the largest first: the columns of `segments.parquet`, and `name` (the id; words: `names.segments`).
 
     Raises SegmentationError, naming the nearest days, if the day is not published.
     """

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from segmentation.errors import ConfigError, SegmentationError
-from segmentation.monitor import palette, sections
+from segmentation.monitor import palette, portraits, sections
 from segmentation.monitor.markup import Markup, join, tag
 from segmentation.monitor.page import Page
 from segmentation.store.store import Store
@@ -17,9 +17,12 @@ from segmentation.texts import Texts
 # In the order in which a reader asks.
 SECTIONS = {
     "headline": sections.headline,
+    "portraits": portraits.portraits,
     "sizes": sections.sizes,
     "migrations": sections.migrations,
     "moves": sections.moves,
+    "actions": portraits.actions,
+    "rules": portraits.rules,
     "profile": sections.profile,
     "quality": sections.quality,
 }

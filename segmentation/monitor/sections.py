@@ -253,7 +253,8 @@ def profile(page: Page) -> Markup:
         body,
     )
     note = tag("p", tag("i", "●", class_="in-model"), " ", in_model, class_="note") if in_model else None
-    return join([lead(told), tag("div", table, note, class_="card")])
+    whole_table = tag("details", tag("summary", texts("profile.summary")), lead(told), table, note)
+    return tag("div", whole_table, class_="card")
 
 
 def _profile_row(label: str, shop: str, cells: Sequence[Content]) -> Markup:

@@ -34,6 +34,7 @@ FAMILIES = (
     ("reviews",),
     ("mean_rating", "low_rating_share"),
 )
+FAMILY = {name: number for number, family in enumerate(FAMILIES) for name in family}
 Effects = Mapping[str, float]
 
 

@@ -9,7 +9,7 @@ The table `profiles`: one row for each segment and feature, and for each segment
 | made_of | bool | whether the segments are made of it |
 | users | int64 | the segment's users of whom it is known; of an attribute: who have this value |
 | mean, median | float64, or null | over those; of an attribute `mean` is a share of those of whom it is known, median is null |
-| others | float64, or null | the mean, or share, of all other users; null if it is known of none of them |
+| others, others_median | float64, or null | the same of all other users; null if it is known of none of them |
 | effect | float64, or null | Cliff's delta: P(above another segment's user) − P(below), −1 … 1; of a share the difference |
 
 An attribute has rows for its COMMONEST values. Everything is rounded to 1e-6.
@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from segmentation.features.rows import Whole
 
 COMMONEST = 12
-FIGURES = ("mean", "median", "others", "effect")
+FIGURES = ("mean", "median", "others", "others_median", "effect")
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("segment_id", "name", "value")),
@@ -65,7 +65,7 @@ def _feature(segments: Sequence[str], code: Whole, name: str, values: Floats, ma
     by_segment = values[np.argsort(code.astype(np.int16), kind="stable")]
     starts = np.cumsum(users) - users
     medians = [
-        float(np.median(by_segment[start : start + count])) if count else np.nan
+        _middle(by_segment[start : start + count])
         for start, count in zip(starts[1:].tolist(), users[1:].tolist(), strict=True)
     ]
     n, rest = users[1:], len(values) - users[1:]
@@ -74,6 +74,7 @@ def _feature(segments: Sequence[str], code: Whole, name: str, values: Floats, ma
         "mean": _ratio(sums[1:], n),
         "median": np.array(medians),
         "others": _ratio(sums.sum() - sums[1:], rest),
+        "others_median": np.array([_middle(values[code != place]) for place in range(len(segments))]),
         "effect": 2 * _ratio(u, n * rest) - 1,
     }
     return _table(segments, name, "", made_of, n, figures)
@@ -95,6 +96,14 @@ def _sorted(values: Floats, code: Whole, segments: int) -> tuple[Floats, Whole]:
     return np.asarray(np.round(sorted_values, 6), np.float64), code
 
 
+def _middle(values: Floats) -> float:
+    """The median of ascending values; NaN if there is none."""
+    half = len(values) // 2
+    if not half:
+        return float(values[0]) if len(values) else float("nan")
+    return float(values[half]) if len(values) % 2 else float(values[half - 1] + values[half]) / 2
+
+
 def _midranks(values: Floats) -> Floats:
     """The ranks of ascending values, from 1; equal ones share the mean of theirs."""
     begins = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
@@ -114,12 +123,8 @@ def _attribute(segments: Sequence[str], code: Whole, name: str, texts: pa.Array)
         has = np.bincount(code[value == place] + 1, minlength=len(segments) + 1)
         inside = _ratio(has[1:], known[1:])
         others = _ratio(has.sum() - has[1:], known.sum() - known[1:])
-        figures = {
-            "mean": inside,
-            "median": np.full(len(segments), np.nan),
-            "others": others,
-            "effect": inside - others,
-        }
+        none = np.full(len(segments), np.nan)
+        figures = dict(zip(FIGURES, (inside, none, others, none, inside - others), strict=True))
         parts.append(_table(segments, name, values[place], False, has[1:], figures))
     return pa.concat_tables(parts)
 

@@ -1,0 +1,172 @@
+"""The sections of the report about what segments are: their portraits, what goes together, what to do for whom."""
+
+from datetime import date
+
+from segmentation.monitor import associations, offers
+from segmentation.monitor.markup import Content, Markup, join, tag
+from segmentation.monitor.names import in_unit
+from segmentation.monitor.page import Page, empty, lead, scrolled, swatch_of
+from segmentation.monitor.profiles import typical
+from segmentation.monitor.read_models import Record
+from segmentation.services.bundles import HOLDS
+from segmentation.texts import NOTHING, share, whole
+
+MOST_RULES = 12
+# "Special" takes one user's baskets for independent of each other. So a rule is shown as special only if it is so by far.
+SPECIAL_Q, SPECIAL_RATIO, SPECIAL_COUNT = 0.01, 1.5, 20
+
+
+def portraits(page: Page) -> Markup:
+    """Each segment's name, why it is called so, its size, and the five things that set it apart."""
+    return tag("div", [_portrait(page, record) for record in page.profiles], class_="portraits")
+
+
+def _portrait(page: Page, record: Record) -> Markup:
+    texts = page.texts
+    figures = [(texts("portraits.users"), whole(record["users"])), (texts("portraits.share"), share(record["share"]))]
+    if record["revenue_share"] is not None:
+        figures.append((texts("portraits.revenue"), share(record["revenue_share"])))
+    told = [tag("div", tag("dt", label), tag("dd", value)) for label, value in figures]
+    since = texts("portraits.since", date=texts.day(date.fromisoformat(record["since"])))
+    if record["before"]:
+        since = texts("portraits.renamed", before=record["before"])
+    told_by = texts("portraits.given") if record["given"] else since
+    return tag(
+        "article",
+        tag("h3", swatch_of(page, record["segment_id"]), " ", record["name"]),
+        tag("p", tag("code", record["segment_id"]), " · ", told_by, class_="note"),
+        tag("p", record["explained"]) if record["explained"] else None,
+        tag("dl", told, class_="figures"),
+        _differences(page, record) if record["differs"] else tag("p", texts("portraits.nothing"), class_="note"),
+        class_="card portrait",
+    )
+
+
+def _differences(page: Page, record: Record) -> Markup:
+    texts = page.texts
+    heads = [tag("th", texts(f"portraits.{key}"), scope="col") for key in ("feature", "typical", "others", "effect")]
+    rows = [
+        tag(
+            "tr",
+            tag("th", texts.known("features", row["name"]), f" = {row['value']}" if row["value"] else "", scope="row"),
+            [tag("td", in_unit(value, row["unit"])) for value in typical(row)],
+            tag("td", _effect(row["effect"])),
+        )
+        for row in record["differs"]
+    ]
+    return tag(
+        "table",
+        tag("caption", texts("portraits.caption", name=record["name"]), class_="visually-hidden"),
+        tag("thead", tag("tr", heads)),
+        tag("tbody", rows),
+        class_="differences",
+    )
+
+
+def _effect(effect: float) -> Markup:
+    """The effect as a number and a bar from the middle to its side."""
+    side = "more" if effect > 0 else "less"
+    drawn = tag("span", tag("i", class_=side, style=f"--part: {abs(effect):.3f}"), class_="effect", aria_hidden="true")
+    return join([f"{effect:+.2f}".replace("-", "−"), drawn])
+
+
+def rules(page: Page) -> Markup:
+    """What is bought together in the whole shop, with the baskets behind it; and what holds in one segment above all."""
+    texts = page.texts
+    record = associations.rules(page.store, page.day)
+    if record["nothing"]:
+        return empty(texts(f"rules.{record['nothing']}"))
+    figures = record["figures"]
+    told = texts(
+        "rules.lead",
+        date=texts.day(date.fromisoformat(record["date"])),
+        baskets=whole(figures["baskets"]),
+        users=whole(figures["users"]),
+        too_long=whole(figures["too_long"]),
+    )
+    shop = [
+        row for row in record["rules"] if row["segment_id"] is None and row["q"] <= HOLDS and (row["lift"] or 0) > 1
+    ]
+    shop.sort(key=lambda row: (-row["lift"], row["rule"]))
+    special = [
+        row
+        for row in record["rules"]
+        if row["special_q"] is not None
+        and row["special_q"] <= SPECIAL_Q
+        and (row["confidence_ratio"] or 0) >= SPECIAL_RATIO
+        and row["count"] >= SPECIAL_COUNT
+    ]
+    special.sort(key=lambda row: (-row["confidence_ratio"], row["rule"]))
+    parts = [tag("h3", texts("rules.shop")), _list(page, _different(shop))]
+    if special:
+        parts += [tag("h3", texts("rules.special")), _list(page, special[:MOST_RULES])]
+    return join([lead(told), tag("div", parts, tag("p", texts("rules.caveat"), class_="note"), class_="card")])
+
+
+def _different(rows: list[Record]) -> list[Record]:
+    """The first rule of each set of items: the same things said the other way round are said once."""
+    found: dict[frozenset[str], Record] = {}
+    for row in rows:
+        found.setdefault(frozenset([*row["antecedents"], *row["consequents"]]), row)
+    return list(found.values())[:MOST_RULES]
+
+
+def _list(page: Page, rows: list[Record]) -> Markup:
+    texts = page.texts
+    items = []
+    for row in rows:
+        places = {
+            "count": whole(row["count"]),
+            "of": whole(row["antecedent_count"]),
+            "confidence": share(row["confidence"]),
+            "lift": f"{row['lift']:.1f}",
+        }
+        if row["segment_id"]:
+            behind = texts("rules.behind_special", **places, outside=share(row["confidence_outside"]))
+        else:
+            behind = texts("rules.behind", **places)
+        plus = " + "
+        items.append(
+            tag(
+                "li",
+                page.named(row["segment_id"]) if row["segment_id"] else None,
+                tag("b", plus.join(row["antecedents"]), " → ", plus.join(row["consequents"])),
+                " ",
+                tag("small", behind),
+            )
+        )
+    return tag("ul", items, class_="rules") if items else tag("p", texts("rules.none"), class_="note")
+
+
+def actions(page: Page) -> Markup:
+    """Each action, to how many users it is given, and by which rule."""
+    texts = page.texts
+    records = offers.actions(page.store, page.day, texts.lang)
+    if not records:
+        return empty(texts("actions.no_rules"))
+    heads = [tag("th", texts(f"actions.head_{key}"), scope="col") for key in ("action", "users", "due", "who", "where")]
+    rows = [
+        tag(
+            "tr",
+            tag(
+                "th",
+                texts.known("actions", f"action_{record['action']}").removeprefix("action "),
+                tag("small", texts.known("actions", f"offer_{record['offer']}").removeprefix("offer ")),
+                scope="row",
+            ),
+            tag("td", whole(record["users"])),
+            tag("td", whole(record["due"])),
+            tag("td", texts("actions.and").join(record["when"]), class_="text"),
+            tag("td", _where(page, record), class_="text"),
+        )
+        for record in records
+    ]
+    table = scrolled("actions", texts("actions.caption", date=texts.day(page.day)), len(heads), heads, rows)
+    users = sum(record["users"] for record in records)
+    part = share(users / page.users) if page.users else NOTHING
+    return join([lead(texts("actions.lead", users=whole(users), share=part)), tag("div", table, class_="card")])
+
+
+def _where(page: Page, record: Record) -> Content:
+    found: list[Content] = [page.named(segment_id) for segment_id in list(record["segments"])[:3]]
+    return found or NOTHING
