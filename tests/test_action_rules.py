@@ -88,7 +88,7 @@ def test_what_can_fire_is_no_error(tmp_path, text):
 def test_unknown_features_and_segments_are_named(tmp_path):
     file = tmp_path / "actions.toml"
     file.write_text(ONE + 'segment.frequancy = "low"')
-    with pytest.raises(ConfigError, match="action 'one': 'frequancy' is not a feature; did you mean 'frequency'?"):
+    with pytest.raises(ConfigError, match=r"action 'one': 'frequancy' is not a feature; did you mean 'frequency'\?"):
         check_names(read_rules(file), list(CATALOGUE), [])
     file.write_text(ONE + "user.spend = { min = 3 }")
     with pytest.raises(ConfigError, match="action 'one': 'spend' is not a feature"):

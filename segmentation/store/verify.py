@@ -202,7 +202,27 @@ def _published(store: Store, state: State, day: date) -> Iterator[str]:
     if inputs["window_days"] < recipe.features.window_days:
         yield f"{folder.path}/inputs.json has a shorter window than the recipe"
     yield from _links(store, state, day, current, inputs)
+    yield from _served(folder)
     yield from _sums(folder, store, inputs)
+
+
+def _served(folder: Folder) -> Iterator[str]:
+    """The rules that hold are where they are said to be, and are those; who has an action is there, and has one."""
+    held = folder.json("rules")
+    source = Folder.at(folder.objects, held["folder"])
+    if source.day.isoformat() != held["date"] or source.json("rules")["hashes"] != held["hashes"]:
+        yield f"{folder.path}/rules.json names other rules than those of {source.path}"
+    elif source == folder and folder.hashes_of_rules() != held["hashes"]:
+        yield f"{folder.path}/rules.json does not give the hashes of the tables beside it"
+    members, actions = folder.table("memberships"), folder.table("actions")
+    there = members.filter(pc.is_valid(members["segment_id"]))["user_id"].combine_chunks()
+    if not pc.all(pc.is_in(actions["user_id"], value_set=there), min_count=0).as_py():
+        yield f"{folder.path}: actions.parquet names a user who is nowhere"
+    if pc.count_distinct(actions["user_id"]).as_py() != actions.num_rows:
+        yield f"{folder.path}: actions.parquet names a user twice"
+    segments = set(folder.table("segments")["segment_id"].to_pylist())
+    if set(folder.table("names")["segment_id"].to_pylist()) != segments:
+        yield f"{folder.path}: names.parquet does not have the segments of segments.parquet"
 
 
 def _links(store: Store, state: State, day: date, current: Published, inputs: dict[str, Any]) -> Iterator[str]:

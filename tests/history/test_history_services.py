@@ -1,0 +1,265 @@
+"""Rules, names and actions in the history: when they are computed, what holds on other days, what is no part of it."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmentation import history
+from segmentation.config import Config
+from segmentation.dates import block
+from segmentation.errors import ConfigError, SegmentationError
+from segmentation.monitor import associations, names, offers
+from segmentation.monitor.effect import DAYS, effect, latest
+from segmentation.monitor.profiles import profiles
+from segmentation.store.log import Log
+from segmentation.store.names import name_segment
+from segmentation.store.objects import Objects
+from segmentation.store.snapshots import Folder
+from segmentation.store.store import Store, open_store
+from segmentation.store.verify import verify
+
+FIRST = date(2024, 3, 1)
+LENGTH = 40
+EVERY = 5
+RULES = {"min_support": 0.02, "min_count": 3, "rules_every_days": EVERY}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A shop of two kinds of users: some buy bread and butter often, some a sofa seldom; with their states and consents."""
+    root = tmp_path_factory.mktemp("shop")
+    draw = np.random.default_rng(4)
+    lines = ["order_id,user_id,ordered_at,item_id,quantity,amount"]
+    for offset in range(LENGTH):
+        day = FIRST + timedelta(days=offset)
+        for number in range(60):
+            often = number % 3 > 0
+            if draw.random() > (0.4 if often else 0.06):
+                continue
+            items = {"bread", "butter"} if often and draw.random() < 0.7 else {"sofa"} if not often else {"milk"}
+            items |= {str(item) for item in draw.choice(["milk", "tea", "salt", "jam"], 2) if draw.random() < 0.5}
+            price = 3 if often else 400
+            for item in sorted(items):
+                lines.append(f"o{offset}-{number},u{number:02},{day} 10:00:00,{item},1,{price + draw.integers(0, 9)}")
+    (root / "orders.csv").write_text("\n".join(lines) + "\n")
+    users = [f"u{number:02},{'SP' if number % 3 else 'RJ'},{'yes' if number % 2 else 'no'}" for number in range(60)]
+    (root / "users.csv").write_text("\n".join(["user_id,state,marketing_consent", *users]) + "\n")
+    config = shop(root)
+    history.backfill(config, FIRST + timedelta(days=9), FIRST + timedelta(days=LENGTH - 1))
+    return config
+
+
+def shop(root, store="store", **sections):
+    document = {
+        "sources": {
+            "orders": {"path": "orders.csv"},
+            "users": {"path": "users.csv", "columns": {"state": "state"}},
+        },
+        "features": {"window_days": 10},
+        "clustering": {"segments": 2},
+        "validation": {"empty_days": "allow"},
+        "rules": RULES,
+        **sections,
+    }
+    return Config(**document, store={"url": f"file:{store}"}, root=root)
+
+
+def folders(store: Store) -> dict[date, Folder]:
+    return {day: Folder.at(store.objects, one.folder) for day, one in sorted(store.state().published.items())}
+
+
+def test_rules_are_computed_on_the_first_published_day_of_each_block_and_hold_until_the_next(made):
+    store = open_store(made)
+    found, held = folders(store), None
+    for day, folder in found.items():
+        rules = folder.json("rules")
+        anew = held is None or block(day, EVERY) != block(date.fromisoformat(held), EVERY)
+        held = day.isoformat() if anew else held
+        assert rules["date"] == held
+        assert store.objects.exists(f"{folder.path}/rules.parquet") == anew
+        record = associations.rules(store, day)
+        assert record["rules"] == Folder.at(store.objects, rules["folder"]).table("rules").to_pylist()
+    assert held is not None
+    assert len({folder.json("rules")["date"] for folder in found.values()}) == 7
+    (bread,) = [
+        row
+        for row in associations.rules(store, max(found))["rules"]
+        if row["segment_id"] is None and row["antecedents"] == ["bread"] and row["consequents"] == ["butter"]
+    ]
+    assert bread["confidence"] == 1.0
+    assert verify(store) == []
+
+
+def test_rules_that_are_not_those_that_were_computed_are_found(made):
+    store = open_store(made)
+    folder = Folder.at(store.objects, folders(store)[FIRST + timedelta(days=9)].json("rules")["folder"])
+    path = store.objects.path(f"{folder.path}/rules.parquet")
+    data = Path(path).read_bytes()
+    try:
+        other = Folder.at(store.objects, folders(store)[FIRST + timedelta(days=20)].json("rules")["folder"])
+        Path(path).write_bytes(store.objects.get(f"{other.path}/rules.parquet"))
+        assert any("rules.parquet" in problem for problem in verify(store))
+        with pytest.raises(SegmentationError, match="see `segmentation verify`"):
+            associations.rules(store, FIRST + timedelta(days=9))
+    finally:
+        Path(path).write_bytes(data)
+    assert verify(store) == []
+
+
+def test_other_settings_of_rules_count_from_the_next_day_and_restate_nothing(made):
+    root = made.root
+    config = shop(root, "other")
+    history.backfill(config, FIRST + timedelta(days=9), FIRST + timedelta(days=12))
+    before = open_store(config).state().digest()
+    changed = shop(root, "other", rules={**RULES, "min_confidence": 0.9})
+    history.run(changed, FIRST + timedelta(days=13))
+    store = open_store(config)
+    assert folders(store)[FIRST + timedelta(days=13)].json("rules")["date"] == str(FIRST + timedelta(days=13))
+    decision = folders(store)[FIRST + timedelta(days=13)].json("decision")
+    assert decision["decision"] == "hold"  # no new model
+    assert history.stale(changed) == []
+    assert before != store.state().digest()
+    rules = associations.rules(store, FIRST + timedelta(days=13))["rules"]
+    assert min(row["confidence"] for row in rules if row["segment_id"] is None) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("sections", "nothing", "problem"),
+    [
+        ({"rules": {**RULES, "max_itemsets": 3}}, "too_many", "min_support = "),
+        ({"rules": {**RULES, "min_support": 0.9}}, "not_frequent", None),
+        ({"rules": {**RULES, "level": "category"}}, "no_items", None),
+        ({"rules": {**RULES, "longest_basket": 2, "min_support": 1.0}}, "not_frequent", None),
+    ],
+)
+def test_a_day_without_rules_says_why_and_is_published(made, sections, nothing, problem):
+    config = shop(made.root, f"none-{nothing}-{len(str(sections))}", **sections)
+    day = FIRST + timedelta(days=20)
+    history.run(config, day)
+    record = associations.rules(open_store(config), day)
+    assert (record["nothing"], record["rules"]) == (nothing, [])
+    assert (problem in record["problem"]) if problem else record["problem"] is None
+    assert associations.bundles(open_store(config), day)["bundles"] == []
+
+
+def test_profiles_names_and_sentences(made):
+    store = open_store(made)
+    day = max(folders(store))
+    often, seldom = sorted(profiles(store, day), key=lambda record: -record["users"])
+    assert "oyal" in often["name"]
+    assert often["name"] != seldom["name"]
+    states = {(row["name"], row["value"]): row["mean"] for row in often["profile"] if row["name"] == "state"}
+    assert states["state", "SP"] > 0.9
+    assert len(often["differs"]) <= 5
+    assert profiles(store, day, "zh")[0]["name"] != often["name"]
+    assert [row["name"] for row in names.segments(store, day)] == [often["name"], seldom["name"]]
+    with pytest.raises(SegmentationError, match=f"{day} has no segment 'x'"):
+        profiles(store, day, segment="x")
+
+
+def test_consent_is_honoured(made):
+    store = open_store(made)
+    for folder in folders(store).values():
+        assert all(int(user[1:]) % 2 for user in folder.table("actions")["user_id"].to_pylist())
+
+
+def test_the_actions_of_a_day_and_of_a_user(made):
+    store = open_store(made)
+    day = max(folders(store))
+    table = folders(store)[day].table("actions")
+    members = folders(store)[day].table("memberships")["user_id"].to_pylist()
+    records = offers.actions(store, day)
+    assert sum(record["users"] for record in records) == table.num_rows > 0
+    for record in records:
+        assert sum(record["segments"].values()) == record["users"]
+        assert record["when"]
+    row = table.to_pylist()[0]
+    mine = offers.of_user(store, day, row["user_id"])
+    assert (mine["action"], mine["offer"]) == (row["action"], row["offer"])
+    assert [reason["condition"] for reason in mine["reason"]] == next(
+        record["when"] for record in records if record["action"] == row["action"]
+    )
+    nobody = next(user for user in ("u02", "u04", "u08") if user in members)  # no consent
+    assert offers.of_user(store, day, nobody)["action"] is None
+    with pytest.raises(SegmentationError, match="'u99' is in no segment"):
+        offers.of_user(store, day, "u99")
+
+
+# Names that people give ----------------------------------------------------------------------------------------------
+
+
+def test_a_name_of_ones_own_is_a_record_beside_the_history(made):
+    store = open_store(made)
+    digest, day = store.state().digest(), max(folders(store))
+    segment, other = (row["segment_id"] for row in names.segments(store, day))
+    assert name_segment(store, segment, "  Die Treuen 忠实 👑 ", "Ann") == "Die Treuen 忠实 👑"
+    assert names.segments(store, day)[0]["name"] == "Die Treuen 忠实 👑"
+    assert names.segments(store, FIRST + timedelta(days=9), "zh")[0]["name"] == "Die Treuen 忠实 👑"
+    assert store.state().digest() == digest
+    number = store.state().number
+    name_segment(store, segment, "Die Treuen 忠实 👑", "Bob")  # the same again
+    assert store.state().number == number
+    record = list(store.log.records())[-1]
+    assert (record["kind"], record["name"], record["who"]) == ("name", "Die Treuen 忠实 👑", "Ann")
+    with pytest.raises(ConfigError, match="is called 'Die Treuen 忠实 👑' already"):
+        name_segment(store, other, "Die Treuen 忠实 👑", "Ann")
+    for bad, told in [("x" * 81, "81 characters"), ("a\nb", "cannot be shown"), ("a\u202eb\0", "cannot be shown")]:
+        with pytest.raises(ConfigError, match=told):
+            name_segment(store, segment, bad, "Ann")
+    with pytest.raises(ConfigError, match="is no segment of a published day; did you mean"):
+        name_segment(store, segment[:-1] + ("0" if segment[-1] != "0" else "1"), "x", "Ann")
+    assert Log(Objects(made.store_path())).state().names == {segment: "Die Treuen 忠实 👑"}
+    assert verify(store) == []
+    name_segment(store, segment, "", "Ann")
+    assert names.segments(store, day)[0]["name"] != "Die Treuen 忠实 👑"
+
+
+def test_a_name_follows_a_segment_that_a_history_founded_anew_replaces(made):
+    config = shop(made.root, "renewed")
+    history.backfill(config, FIRST + timedelta(days=12), FIRST + timedelta(days=16))
+    store = open_store(config)
+    before = names.segments(store, FIRST + timedelta(days=16))[0]["segment_id"]
+    name_segment(store, before, "Stammkunden", "Ann")
+    history.run(config, FIRST + timedelta(days=9))  # the history begins earlier now, with segments of its own
+    history.reconcile(config)
+    after = names.segments(store, FIRST + timedelta(days=16))
+    assert before not in [row["segment_id"] for row in after]
+    assert [row["name"] for row in after].count("Stammkunden") == 1
+
+
+# What followed -------------------------------------------------------------------------------------------------------
+
+
+def test_the_effect_is_that_of_rows_counted_one_by_one(made):
+    store = open_store(made)
+    last = max(folders(store))
+    day = latest(store, last)
+    assert day == last - timedelta(days=DAYS)
+    rows = [line.split(",") for line in (made.root / "orders.csv").read_text().splitlines()[1:]]
+    after = [
+        (user, float(amount))
+        for _, user, at, _, _, amount in rows
+        if day < date.fromisoformat(at[:10]) <= day + timedelta(days=DAYS)
+    ]
+    members = folders(store)[day].table("memberships").to_pylist()
+    for record in effect(store, day):
+        mine = [row["user_id"] for row in members if row["segment_id"] == record["segment_id"]]
+        spent = [sum(amount for user, amount in after if user == one) for one in mine]
+        assert record["users"] == record["spend"]["n"] == len(mine)
+        assert record["spend"]["value"] == pytest.approx(np.mean(spent))
+        half = 1.959964 * np.std(spent, ddof=1) / np.sqrt(len(mine))
+        assert record["spend"]["high"] == pytest.approx(np.mean(spent) + half, rel=1e-5)
+        bought = sum(any(user == one for user, _ in after) for one in mine)
+        assert record["retention"]["value"] == pytest.approx(bought / len(mine), abs=1e-6)
+        assert record["retention"]["low"] <= record["retention"]["value"] <= record["retention"]["high"]
+        assert (record["conversion"], record["rating"]) == (None, None)  # neither events nor reviews
+
+
+def test_only_windows_that_are_over_have_an_effect(made):
+    store = open_store(made)
+    last = max(folders(store))
+    with pytest.raises(SegmentationError, match="the 28 days after .* are not over"):
+        effect(store, last)
+    assert latest(store, FIRST + timedelta(days=9 + DAYS - 1)) is None

@@ -1,0 +1,116 @@
+"""Bundles and next items against rules followed one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_shops import gathered, memberships, random_sets
+
+from segmentation.rules_settings import Rules
+from segmentation.services import bundles as module
+from segmentation.services.baskets import Baskets
+from segmentation.services.bundles import BASKETS, HOLDS, MOST_BUNDLES, MOST_NEXT, bundles, next_items
+from segmentation.services.occurrences import Members
+from segmentation.services.rules import association_rules
+
+SETTINGS = Rules(min_support=0.03, min_count=2, min_confidence=0.1)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def shop(request):
+    draw = np.random.default_rng(request.param)
+    # Few items a basket; the first three often go together, but not always all of them.
+    often = [f"item {letter}" for letter in "abc"]
+    others = [basket - set(often) or {"item z"} for basket in random_sets(request.param, baskets=900, items=20)]
+    sets = [
+        frozenset(basket | {name for name in often if draw.random() < share})
+        for basket, share in zip(others, draw.choice([0.0, 0.7], len(others), p=[0.7, 0.3]), strict=True)
+    ]
+    baskets = gathered(sets, users=150)
+    baskets = replace(
+        baskets,
+        day=np.sort(draw.integers(0, 50, len(baskets))),
+        returned_user=draw.integers(0, len(baskets.users), 400),
+        returned_item=draw.integers(0, len(baskets.items), 400),
+    )
+    members = Members.of(baskets, *memberships(users=150))
+    return sets, baskets, members, association_rules(baskets, members, SETTINGS).table
+
+
+def plainly(sets, baskets, members, table):
+    """Every user's next items, user by user and rule by rule."""
+    names, found = baskets.items.to_pylist(), []
+    for user, name in enumerate(baskets.users.to_pylist()):
+        mine = sorted(np.flatnonzero(baskets.user == user), key=lambda number: (baskets.day[number], number))
+        segment = members.segment[mine[0]]
+        last = set().union(*(sets[number] for number in mine[-BASKETS:]))
+        returned = {
+            names[item] for who, item in zip(baskets.returned_user, baskets.returned_item, strict=True) if who == user
+        }
+        best: dict[str, tuple[float, int]] = {}
+        for row in table.to_pylist():
+            if segment < 0 or row["segment_id"] != members.segments[segment]:
+                continue
+            (item,) = row["consequents"]
+            holds = row["q"] <= HOLDS and row["lift"] > 1
+            if holds and set(row["antecedents"]) <= last and item not in last | returned:
+                best[item] = min(best.get(item, (2.0, 0)), (-row["confidence"], row["rule"]))
+        ranked = sorted((value, item) for item, value in best.items())[:MOST_NEXT]
+        found += [
+            (name, rank, item, rule, -confidence) for rank, ((confidence, rule), item) in enumerate(ranked, start=1)
+        ]
+    return found
+
+
+@pytest.mark.parametrize("together", [3, 20_000])
+def test_next_items_are_those_of_rules_followed_one_by_one(shop, together, monkeypatch):
+    monkeypatch.setattr(module, "TOGETHER", together)
+    sets, baskets, members, table = shop
+    expected = plainly(sets, baskets, members, table)
+    assert len({row[0] for row in expected}) > 5
+    found = [tuple(row.values()) for row in next_items(table, baskets, members).sort_by("user_id").to_pylist()]
+    assert sorted(found) == sorted(expected)
+
+
+def test_an_item_that_was_returned_is_never_next(shop):
+    _, baskets, members, table = shop
+    back = set(
+        zip(
+            baskets.users.take(pa.array(baskets.returned_user)).to_pylist(),
+            baskets.items.take(pa.array(baskets.returned_item)).to_pylist(),
+            strict=True,
+        )
+    )
+    pairs = {(row["user_id"], row["item"]) for row in next_items(table, baskets, members).to_pylist()}
+    kept = replace(baskets, returned_user=np.array([], np.int64), returned_item=np.array([], np.int64))
+    without = {(row["user_id"], row["item"]) for row in next_items(table, kept, members).to_pylist()}
+    assert pairs & back == set()
+    assert without & back  # else nothing was put to the test
+
+
+def test_bundles_hold_and_none_is_in_one_before_it(shop):
+    *_, table = shop
+    rows = bundles(table).to_pylist()
+    assert {row["segment_id"] for row in rows} >= {None}
+    by_segment: dict[str | None, list[dict]] = {}
+    for row in rows:
+        before = by_segment.setdefault(row["segment_id"], [])
+        assert row["rank"] == len(before) + 1 <= MOST_BUNDLES
+        assert not any(set(row["items"]) <= set(other["items"]) for other in before)
+        assert row["q"] <= HOLDS
+        assert row["lift"] > 1
+        before.append(row)
+        same = [
+            rule
+            for rule in table.to_pylist()
+            if rule["segment_id"] == row["segment_id"]
+            and sorted([*rule["antecedents"], *rule["consequents"]]) == row["items"]
+        ]
+        assert {rule["count"] for rule in same} == {row["count"]}
+
+
+def test_where_there_are_no_rules_there_is_nothing():
+    none = Baskets.of([], [])
+    table = association_rules(none, Members.of(none, *memberships()), SETTINGS).table
+    assert (bundles(table).num_rows, next_items(table, none, Members.of(none, *memberships())).num_rows) == (0, 0)
