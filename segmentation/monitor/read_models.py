@@ -86,6 +86,8 @@ def _what(record: Record) -> str:
             return f"recipe {record['hash']}"
         case "alias":
             return f"{record['old']} is now {record['new']} ({record['overlap']:.0%} of its users)"
+        case "name":
+            return f"{record['segment_id']} is called {record['name'] or 'what its profile says'!r}"
         case _:
             return ""
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from item_shop import EVERY, FIRST, LENGTH, RULES, shop, write_shop
 
 from segmentation import history
-from segmentation.config import Config
 from segmentation.dates import block
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.monitor import associations, names, offers
@@ -20,50 +20,14 @@ from segmentation.store.snapshots import Folder
 from segmentation.store.store import Store, open_store
 from segmentation.store.verify import verify
 
-FIRST = date(2024, 3, 1)
-LENGTH = 40
-EVERY = 5
-RULES = {"min_support": 0.02, "min_count": 3, "rules_every_days": EVERY}
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A shop of two kinds of users: some buy bread and butter often, some a sofa seldom; with their states and consents."""
     root = tmp_path_factory.mktemp("shop")
-    draw = np.random.default_rng(4)
-    lines = ["order_id,user_id,ordered_at,item_id,quantity,amount"]
-    for offset in range(LENGTH):
-        day = FIRST + timedelta(days=offset)
-        for number in range(60):
-            often = number % 3 > 0
-            if draw.random() > (0.4 if often else 0.06):
-                continue
-            items = {"bread", "butter"} if often and draw.random() < 0.7 else {"sofa"} if not often else {"milk"}
-            items |= {str(item) for item in draw.choice(["milk", "tea", "salt", "jam"], 2) if draw.random() < 0.5}
-            price = 3 if often else 400
-            for item in sorted(items):
-                lines.append(f"o{offset}-{number},u{number:02},{day} 10:00:00,{item},1,{price + draw.integers(0, 9)}")
-    (root / "orders.csv").write_text("\n".join(lines) + "\n")
-    users = [f"u{number:02},{'SP' if number % 3 else 'RJ'},{'yes' if number % 2 else 'no'}" for number in range(60)]
-    (root / "users.csv").write_text("\n".join(["user_id,state,marketing_consent", *users]) + "\n")
+    write_shop(root)
     config = shop(root)
     history.backfill(config, FIRST + timedelta(days=9), FIRST + timedelta(days=LENGTH - 1))
     return config
-
-
-def shop(root, store="store", **sections):
-    document = {
-        "sources": {
-            "orders": {"path": "orders.csv"},
-            "users": {"path": "users.csv", "columns": {"state": "state"}},
-        },
-        "features": {"window_days": 10},
-        "clustering": {"segments": 2},
-        "validation": {"empty_days": "allow"},
-        "rules": RULES,
-        **sections,
-    }
-    return Config(**document, store={"url": f"file:{store}"}, root=root)
 
 
 def folders(store: Store) -> dict[date, Folder]:
@@ -260,6 +224,6 @@ def test_the_effect_is_that_of_rows_counted_one_by_one(made):
 def test_only_windows_that_are_over_have_an_effect(made):
     store = open_store(made)
     last = max(folders(store))
-    with pytest.raises(SegmentationError, match="the 28 days after .* are not over"):
+    with pytest.raises(SegmentationError, match=r"the 28 days after .* are not over"):
         effect(store, last)
     assert latest(store, FIRST + timedelta(days=9 + DAYS - 1)) is None
