@@ -140,8 +140,8 @@ def peak_mb() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
-def run(root: Path, users: int) -> list[tuple[str, float, float, int]]:
-    """Each stage's name, seconds, those of them that imports took, and the peak memory by then in MB."""
+def run(root: Path, users: int) -> tuple[list[tuple[str, float, float, int]], tuple[str, float]]:
+    """Each stage's name, seconds, those of them that imports took, and the peak memory by then in MB; and what serving took."""
     imports = Imports()
     figures = []
 
@@ -161,11 +161,22 @@ def run(root: Path, users: int) -> list[tuple[str, float, float, int]]:
     stage("validate", lambda: stages.validate(config, read))
     derivation = stage("build_features", lambda: stages.build_features(config, DAY))["derivation"]
     stage("cluster", lambda: stages.cluster(config, DAY, derivation))
+    from segmentation.services import day as serving
+
+    served, serve = [], serving.serve
+
+    def timed(*arguments: Any) -> Any:
+        start = time.perf_counter()
+        found = serve(*arguments)
+        served.append(("  profiles, names, actions" + (", rules" if found.anew else ""), time.perf_counter() - start))
+        return found
+
+    serving.serve = timed
     stage("compare_segments", lambda: stages.compare_segments(config, DAY, derivation))
     published = stage("publish", lambda: stages.publish(config, DAY, derivation))
     assert published["outcome"] == "published"
     assert published["users"] == users
-    return figures
+    return figures, served[0]
 
 
 def main() -> None:
@@ -179,11 +190,12 @@ def main() -> None:
             for job in ("prepare", "run"):
                 command = [sys.executable, __file__, job, root, str(users)]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        figures = json.loads(done.stdout)
+        figures, (served, seconds_served) = json.loads(done.stdout)
         figures.append(["whole", *(sum(figure[place] for figure in figures) for place in (1, 2)), figures[-1][3]])
         print(f"\n{f'{users:,} users':20}{'seconds':>9}{'of imports':>12}{'peak MB so far':>16}")
         for name, seconds, importing, memory in figures:
             print(f"{name:20}{seconds:9.2f}{importing / max(seconds, 1e-9):12.0%}{memory:16,}")
+        print(f"{served}: {seconds_served:.2f} s, {seconds_served / figures[-1][1]:.0%} of the whole")
 
 
 if __name__ == "__main__":

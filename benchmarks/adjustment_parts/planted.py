@@ -35,7 +35,7 @@ CROSSED_WITHIN = 45  # days after a planted move in which a published move is ta
 STOPPED = ("lapsing", "gone")
 # What each scenario plants: the kinds that begin and those that end; no others call for another structure.
 BEGIN: dict[str, tuple[str, ...]] = {"born": ("firm",), "split": ("snacker", "stocker")}
-END: dict[str, tuple[str, ...]] = {"dying": ("loyal",), "merged": ("bargain",)}
+END: dict[str, tuple[str, ...]] = {"dying": ("firm",), "merged": ("snacker", "stocker")}
 SCENARIOS = ("stationary", "born", "split", "merged", "dying", "price_rise", "sale", "bots", "outage", "drift")
 Kinds = npt.NDArray[np.str_]
 
@@ -122,20 +122,29 @@ def _model(store: Store, day: date) -> tuple[Model, Fit]:
 
 
 def _tellable(store: Store, folder: Path, name: str, scenario: Scenario, evaluations: list[date]) -> int | None:
-    """For what begins: the first evaluation day on which the oracle tells all of it; for what ends: when it is complete."""
+    """For what begins: the first evaluation day on which the oracle tells all of it; for what ends: when it is complete, if the
+    oracle told all of it on the last evaluation day before."""
+    happens = START + timedelta(days=HAPPENS)
     if name in END:
-        return max((one.days or 0) for one in scenario.happenings)
-    for day in evaluations if name in BEGIN else ():
-        features, kinds = _there(store, folder, day)
-        names = _model(store, day)[0].features
-        told = _oracle(Transform.fit(features, names).apply(features), kinds)
-        both = [
-            ((kinds == one) & (told == one)).sum() / max(((kinds == one) | (told == one)).sum(), 1)
-            for one in BEGIN[name]
-        ]
-        if min(both) >= TELLABLE:
-            return (day - START).days - HAPPENS
-    return None
+        before = max(day for day in evaluations if day < happens)
+        complete = max((one.days or 0) for one in scenario.happenings)
+        return complete if _told(store, folder, before, END[name]) else None
+    told = (day for day in evaluations if day >= happens and _told(store, folder, day, BEGIN.get(name, ())))
+    first = next(told, None)
+    return (first - happens).days if first else None
+
+
+def _told(store: Store, folder: Path, day: date, planted: tuple[str, ...]) -> bool:
+    """Whether true groups can be told apart by the model's features."""
+    if not planted:
+        return False
+    features, kinds = _there(store, folder, day)
+    names = _model(store, day)[0].features
+    told = _oracle(Transform.fit(features, names).apply(features), kinds)
+    return all(
+        ((kinds == one) & (told == one)).sum() >= TELLABLE * max(((kinds == one) | (told == one)).sum(), 1)
+        for one in planted
+    )
 
 
 def _index(store: Store, folder: Path, days: list[date]) -> dict[str, float]:

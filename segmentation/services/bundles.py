@@ -60,8 +60,8 @@ def bundles(rules: pa.Table) -> pa.Table:
     return pa.Table.from_pylist([row for segment in ordered for row in found[segment]], BUNDLES)
 
 
-def next_items(rules: pa.Table, baskets: Baskets, members: Members) -> pa.Table:
-    """The table `next_items`. members: the segment of each basket's user."""
+def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = MOST_NEXT) -> pa.Table:
+    """The table `next_items`. members: the segment of each basket's user; most: items for each user."""
     from scipy.sparse import csr_matrix
 
     rules = holding(rules.filter(pc.is_valid(rules["segment_id"])))
@@ -101,7 +101,7 @@ def next_items(rules: pa.Table, baskets: Baskets, members: Members) -> pa.Table:
                 open_ = np.asarray(closed[user, follows[rule]]).ravel() == 0
                 parts.append(np.column_stack([user[open_], rule[open_]]))
     pairs = np.concatenate([np.empty((0, 2), np.int64), *parts])
-    user, rule, rank = _best(pairs[:, 0], pairs[:, 1], confidence, follows)
+    user, rule, rank = _best(pairs[:, 0], pairs[:, 1], confidence, follows, most)
     return pa.table(
         {
             "user_id": baskets.users.take(pa.array(user)),
@@ -131,7 +131,7 @@ def _coded(lists: pa.ListArray, items: pa.Array) -> tuple[Whole, Whole]:
     )
 
 
-def _best(user: Whole, rule: Whole, confidence: np.ndarray, follows: Whole) -> tuple[Whole, Whole, Whole]:
+def _best(user: Whole, rule: Whole, confidence: np.ndarray, follows: Whole, most: int) -> tuple[Whole, Whole, Whole]:
     """Each user's most confident rules of different items, with their rank."""
     order = np.lexsort([rule, -confidence[rule], user])
     user, rule = user[order], rule[order]
@@ -141,5 +141,5 @@ def _best(user: Whole, rule: Whole, confidence: np.ndarray, follows: Whole) -> t
     user, rule = user[first], rule[first]
     begins = np.flatnonzero(np.diff(user, prepend=-1) != 0)
     rank = np.arange(len(user)) - np.repeat(begins, np.diff(np.append(begins, len(user)))) + 1
-    few = rank <= MOST_NEXT
+    few = rank <= most
     return user[few], rule[few], rank[few]
