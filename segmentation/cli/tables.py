@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segmentation.monitor.read_models import MEAN, Record, is_move
-from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW, NOISE
 from segmentation.texts import observed
 from segmentation.tracking.migrations import CAUSES
 
@@ -95,7 +95,10 @@ def segments(console: Console, rows: list[Record], features: list[str]) -> None:
             *(decimal(row[MEAN + name]) for name in means),
         )
     console.print(table)
-    console.print(f"{counted(sum(row['users'] for row in rows), 'user')} in {counted(len(rows), 'segment')}.")
+    users, part = sum(row["users"] for row in rows), sum(row["share"] for row in rows)
+    noise = round(users / part) - users if part else 0  # shares are of everyone
+    more = f", {noise:,} more in none ({NOISE})" if noise else ""
+    console.print(f"{counted(users, 'user')} in {counted(len(rows), 'segment')}{more}.")
     console.print(f"[dim]Made of: {escape(', '.join(features))}.[/]")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segmentation.monitor.read_models import Record, is_move
-from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW, NOISE
 from segmentation.texts import Texts, whole
 from segmentation.tracking.migrations import CAUSES
 
@@ -169,7 +169,7 @@ def flows_height(cells: Sequence[Record]) -> int:
 
 def state(name: str, texts: Texts) -> str:
     """A segment's short name, or the word for NEW or LAPSED."""
-    return texts(f"states.{name}") if name in (NEW, LAPSED) else label(name)
+    return texts(f"states.{name}") if name in (NEW, LAPSED, NOISE) else label(name)
 
 
 def moved(records: Sequence[Record], texts: Texts) -> Figure:

@@ -8,7 +8,7 @@ from segmentation.monitor import charts, palette, profiles, read_models
 from segmentation.monitor.lives import born
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.read_models import Record, is_move
-from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW, NOISE
 from segmentation.store.store import Store
 from segmentation.texts import NOTHING, Texts, share
 
@@ -34,14 +34,20 @@ class Page:
         """Raises SegmentationError if the day is not published."""
         segments = read_models.segments(store, day)
         described = profiles.profiles(store, day, texts.lang)
-        colours = palette.colours(born(store, day))
+        colours = {**palette.colours(born(store, day)), NOISE: "var(--outside)"}
         before = read_models.week_before(store.state(), day)
         cells = read_models.migrations(store, before, day)["cells"] if before else []
         return cls(store, day, texts, segments, described, colours, before, cells)
 
     @property
     def users(self) -> int:
-        return total(self.segments)
+        """Everyone who is there, also in no segment."""
+        return int(self.store.state().published[self.day].summary["users"])
+
+    @property
+    def noise(self) -> int:
+        """Users who are in no segment."""
+        return self.users - total(self.segments)
 
     @property
     def moves(self) -> list[Record]:
@@ -76,7 +82,7 @@ class Page:
 
     def named(self, segment_id: str) -> Markup:
         """A segment's (or state's) name with its colour; the style cuts it where there is no room, the title is whole."""
-        if segment_id in (NEW, LAPSED):
+        if segment_id in (NEW, LAPSED, NOISE):
             name, title = self.texts(f"states.{segment_id}"), self.texts(f"states.{segment_id}_text")
         else:
             name = segment_id

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
-from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW, NOISE
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 from segmentation.tables import USERS
@@ -301,12 +301,15 @@ def digest(store: Store) -> Record:
 
 
 def sizes(store: Store, until: date) -> list[Record]:
-    """Segment sizes over time, up to a day: {date, segment_id, users, share}, by date and id."""
-    return [
-        {"date": day.isoformat(), **row}
-        for day, published in days_until(store.state(), until)
-        for row in read_table(store, published, "segments", ["segment_id", "users", "share"]).to_pylist()
-    ]
+    """Segment sizes over time, up to a day: {date, segment_id, users, share}, by date and id; who is in none, as NOISE."""
+    found = []
+    for day, published in days_until(store.state(), until):
+        rows = read_table(store, published, "segments", ["segment_id", "users", "share"]).to_pylist()
+        everyone = published.summary["users"]
+        if noise := everyone - sum(row["users"] for row in rows):
+            rows.append({"segment_id": NOISE, "users": noise, "share": round(noise / everyone, 6)})
+        found += [{"date": day.isoformat(), **row} for row in rows]
+    return found
 
 
 def moves(store: Store, until: date) -> list[Record]:

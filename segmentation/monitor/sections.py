@@ -11,7 +11,7 @@ from segmentation.monitor import charts, read_models
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.page import Page, bar, card, cause_bar, empty, keys, lead, scrolled, swatch, total
 from segmentation.monitor.read_models import Record
-from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.store.snapshots import LAPSED, NEW, NOISE
 from segmentation.tables import ACTIVITY
 from segmentation.texts import NOTHING, Texts, compact, observed, share, signed, whole
 from segmentation.tracking.migrations import CAUSES
@@ -74,6 +74,9 @@ def sizes(page: Page) -> Markup:
         tag("li", page.named(row["segment_id"]), tag("span", whole(row["users"])), tag("small", share(row["share"])))
         for row in page.segments
     ]
+    if page.noise:
+        part = share(page.noise / page.users)
+        legend.append(tag("li", page.named(NOISE), tag("span", whole(page.noise)), tag("small", part)))
     return join(
         [
             lead(texts("sizes.lead" if len(days) > 1 else "sizes.lead_first")),

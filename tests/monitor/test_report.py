@@ -57,7 +57,7 @@ def test_the_report_of_a_day_shows_no_later_day(made_up: Config, tmp_path: Path)
 def test_the_first_day_has_nothing_to_compare_with_and_says_so(made_up: Config, tmp_path: Path) -> None:
     text = written(made_up, tmp_path / "report.html", offset=0)
     assert list(figures(text)) == ["chart-sizes", "chart-rows"]
-    assert own(text).count('class="empty"') == 3  # one of them for readers without scripts
+    assert own(text).count('class="empty"') == 4  # no scripts, no moves, no days, no rules
 
 
 def test_the_same_history_gives_the_same_report(made_up: Config, tmp_path: Path) -> None:
