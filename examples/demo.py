@@ -156,6 +156,7 @@ def show_results(data: str, last: date) -> None:
     config = CONFIGS[data]
     for title, command in (
         (f"The segments on {last}", ("segments",)),
+        ("What to do for whom", ("actions",)),
         ("The last week", ("migrations", "--from", str(last - 7 * DAY), "--to", str(last))),
     ):
         shown.print(f"\n[bold]{title}[/]")

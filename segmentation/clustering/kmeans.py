@@ -1,8 +1,7 @@
 """K-means: a fit on a bounded sample, and an assignment that gives every machine the same answer."""
 
-import hashlib
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import numpy as np
 
@@ -10,17 +9,6 @@ from segmentation.clustering.transform import Matrix
 
 RESTARTS = 10
 ITERATIONS = 300
-
-
-def sample_positions(user_ids: Sequence[str], size: int) -> list[int]:
-    """Positions of the `size` users with the smallest hashes, ascending; all of them when there are no more.
-
-    By hash of the id, so that the same users are drawn whatever the order and whoever else is there.
-    """
-    if len(user_ids) <= size:
-        return list(range(len(user_ids)))
-    hashes = [hashlib.blake2b(user.encode(), digest_size=8).digest() for user in user_ids]
-    return sorted(sorted(range(len(user_ids)), key=lambda position: (hashes[position], user_ids[position]))[:size])
 
 
 def fit(points: Matrix, segments: int, seed: int, restarts: int = RESTARTS) -> Matrix:

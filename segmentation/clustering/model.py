@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation.clustering import density, kmeans
+from segmentation.clustering.sample import sample_positions
 from segmentation.clustering.transform import Matrix, Transform
 from segmentation.config import Clustering, Features
 from segmentation.store.content import hash_json
@@ -45,7 +46,7 @@ class Fit:
     @staticmethod
     def sampled(table: pa.Table, users: int) -> pa.Table:
         """At most so many users of the table, drawn by the hash of their id."""
-        return table.take(kmeans.sample_positions(table.column("user_id").to_pylist(), users))
+        return table.take(sample_positions(table["user_id"].combine_chunks(), users))
 
     @property
     def has_noise(self) -> bool:

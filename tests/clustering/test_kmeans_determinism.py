@@ -10,9 +10,13 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
+from segmentation.clustering.sample import hashes, sample_positions
 from segmentation.config import Clustering
 
 FEATURES = ("recency", "monetary", "order_gap")
@@ -105,27 +109,63 @@ def test_the_fit_does_not_depend_on_chunks_and_is_the_same_twice() -> None:
     assert Fit.of(parts, FEATURES, Clustering(), 4).document() == whole
 
 
+def positions_of(users: list[str], size: int) -> list[int]:
+    return sample_positions(pa.array(users, pa.string()), size).tolist()
+
+
+def plainly(text: str) -> int:
+    """FNV-1a, by its definition (offset basis and prime of 64 bits), and MurmurHash3's fmix64."""
+    found = 0xCBF29CE484222325
+    for byte in text.encode():
+        found = (found ^ byte) * 0x100000001B3 % 2**64
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        found = (found ^ found >> 33) * factor % 2**64
+    return found ^ found >> 33
+
+
+@given(st.lists(st.text(max_size=12)), st.integers(0, 3))
+def test_hashes_are_those_of_bytes_taken_one_by_one(texts: list[str], offset: int) -> None:
+    array = pa.array(["before"] * offset + texts, pa.string()).slice(offset)
+    assert hashes(array).tolist() == [plainly(text) for text in texts]
+
+
+def test_the_hash_is_the_published_one() -> None:
+    # http://www.isthe.com/chongo/src/fnv/test_fnv.c: FNV-1a of "foobar", 64 bits
+    found = 0x85944171F73967E8
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        found = (found ^ found >> 33) * factor % 2**64
+    assert hashes(pa.array(["foobar"])).tolist() == [found ^ found >> 33]
+
+
+def test_a_sample_is_spread_over_ids_that_follow_each_other() -> None:
+    users = [f"user-{number:07}" for number in range(50_000)]
+    drawn = np.array(positions_of(users, 5_000))
+    tenths = np.bincount(drawn // 5_000, minlength=10)
+    assert chisquare(tenths).pvalue > 0.001
+    assert chisquare(np.bincount(drawn % 10)).pvalue > 0.001  # by their last digit
+
+
 def test_the_sample_is_drawn_by_hash_whoever_else_is_there() -> None:
     users = [f"{number}" for number in range(2_000)] + ["é", "ß", " ", "NaN"]
-    drawn = {users[position] for position in kmeans.sample_positions(users, 300)}
+    drawn = {users[position] for position in positions_of(users, 300)}
     assert len(drawn) == 300
     dice = random.Random(0)
     shuffled = users[:]
     dice.shuffle(shuffled)
-    positions = kmeans.sample_positions(shuffled, 300)
+    positions = positions_of(shuffled, 300)
     assert positions == sorted(positions)
     assert {shuffled[position] for position in positions} == drawn
     # Whoever is drawn among many is drawn among fewer; who leaves undrawn changes nothing.
     without = [user for user in shuffled if user in drawn or dice.random() < 0.5]
-    assert {without[position] for position in kmeans.sample_positions(without, 300)} == drawn
-    fewer = kmeans.sample_positions(shuffled, 200)
+    assert {without[position] for position in positions_of(without, 300)} == drawn
+    fewer = positions_of(shuffled, 200)
     assert {shuffled[position] for position in fewer} < drawn
 
 
 def test_a_fit_sees_nothing_but_its_sample() -> None:
     table = shop(800, seed=6)
     clustering = Clustering(sample_users=100)
-    drawn = kmeans.sample_positions(table["user_id"].to_pylist(), 100)
+    drawn = sample_positions(table["user_id"].combine_chunks(), 100)
     assert (
         Fit.of(table.take(drawn), FEATURES, clustering, 4).document()
         == Fit.of(table, FEATURES, clustering, 4).document()
@@ -134,4 +174,4 @@ def test_a_fit_sees_nothing_but_its_sample() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 5, 6])
 def test_a_sample_of_no_more_users_than_there_may_be_is_everyone(size: int) -> None:
-    assert kmeans.sample_positions([str(n) for n in range(size)], 6) == list(range(size))
+    assert positions_of([str(n) for n in range(size)], 6) == list(range(size))
