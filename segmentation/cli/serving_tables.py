@@ -4,15 +4,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from segmentation.cli.tables import NOTHING, counted, decimal, table_of, whole
+from segmentation.monitor import associations
 from segmentation.monitor.names import in_unit
 from segmentation.monitor.read_models import Record
 from segmentation.services.rules import NO_RULES
 from segmentation.texts import Texts, share
 
 MOST_RULES = 20
-HOLDS = 0.05
-# "Special" takes one user's baskets for independent of each other. So a rule is shown as special only if it is so by far.
-SPECIAL_Q, SPECIAL_RATIO, SPECIAL_COUNT = 0.01, 1.5, 20
 
 
 def profiles(console: Console, records: list[Record]) -> None:
@@ -53,27 +51,9 @@ def profiles(console: Console, records: list[Record]) -> None:
 
 def rules(console: Console, record: Record, special: bool) -> None:
     """The rules with the most lift that hold in the whole shop; or in one segment more than in the rest."""
-    rows = record["rules"]
     if _nothing(console, record):
         return
-    if special:
-        rows = [
-            row
-            for row in rows
-            if row["special_q"] is not None
-            and row["special_q"] <= SPECIAL_Q
-            and (row["confidence_ratio"] or 0) >= SPECIAL_RATIO
-            and row["count"] >= SPECIAL_COUNT
-        ]
-        rows.sort(key=lambda row: (-row["confidence_ratio"], row["rule"]))
-    else:
-        named = {row["segment_id"] for row in rows}
-        rows = [
-            row
-            for row in rows
-            if row["q"] <= HOLDS and (row["lift"] or 0) > 1 and (None not in named or row["segment_id"] is None)
-        ]
-        rows.sort(key=lambda row: (-row["lift"], row["rule"]))
+    rows = associations.special(record["rules"]) if special else associations.strongest(record["rules"])
     columns = [
         ("If a basket has", "left"),
         ("then", "left"),

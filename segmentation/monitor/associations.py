@@ -8,9 +8,12 @@ import pyarrow.compute as pc
 from segmentation.errors import StoreError
 from segmentation.monitor.profiles import check_segment
 from segmentation.monitor.read_models import Record, published_on
+from segmentation.services.bundles import HOLDS
 from segmentation.store.snapshots import RULES, Folder, exact_hash
 from segmentation.store.state import Published
 from segmentation.store.store import Store
+
+SPECIAL_Q, SPECIAL_RATIO, SPECIAL_COUNT = 0.01, 1.5, 20
 
 
 def rules(store: Store, day: date, segment: str | None = None) -> Record:
@@ -31,6 +34,34 @@ def bundles(store: Store, day: date, segment: str | None = None) -> Record:
     held = store.json(f"{published.folder}/rules.json")
     found = {key: held[key] for key in ("date", "nothing", "problem")}
     return {**found, "bundles": _of(store, published, "bundles", segment, day).to_pylist()}
+
+
+def strongest(rows: list[Record]) -> list[Record]:
+    """The rules that hold (`bundles.holding`), the most lift first: those of the whole shop, or where there are none of it the
+    segments'."""
+    everywhere = any(row["segment_id"] is None for row in rows)
+    found = [
+        row
+        for row in rows
+        if row["q"] <= HOLDS and (row["lift"] or 0) > 1 and (row["segment_id"] is None or not everywhere)
+    ]
+    return sorted(found, key=lambda row: (-row["lift"], row["rule"]))
+
+
+def special(rows: list[Record]) -> list[Record]:
+    """The rules that hold in a segment far more than in the rest of the shop, the largest ratio first.
+
+    Far: q takes the baskets of one user for independent of each other, and is too small alone.
+    """
+    found = [
+        row
+        for row in rows
+        if row["special_q"] is not None
+        and row["special_q"] <= SPECIAL_Q
+        and (row["confidence_ratio"] or 0) >= SPECIAL_RATIO
+        and row["count"] >= SPECIAL_COUNT
+    ]
+    return sorted(found, key=lambda row: (-row["confidence_ratio"], row["rule"]))
 
 
 def holding(store: Store, published: Published, name: str) -> pa.Table:

@@ -8,12 +8,9 @@ from segmentation.monitor.names import in_unit
 from segmentation.monitor.page import Page, empty, lead, scrolled, swatch_of
 from segmentation.monitor.profiles import typical
 from segmentation.monitor.read_models import Record
-from segmentation.services.bundles import HOLDS
 from segmentation.texts import NOTHING, share, whole
 
 MOST_RULES = 12
-# "Special" takes one user's baskets for independent of each other. So a rule is shown as special only if it is so by far.
-SPECIAL_Q, SPECIAL_RATIO, SPECIAL_COUNT = 0.01, 1.5, 20
 
 
 def portraits(page: Page) -> Markup:
@@ -84,20 +81,8 @@ def rules(page: Page) -> Markup:
         users=whole(figures["users"]),
         too_long=whole(figures["too_long"]),
     )
-    shop = [
-        row for row in record["rules"] if row["segment_id"] is None and row["q"] <= HOLDS and (row["lift"] or 0) > 1
-    ]
-    shop.sort(key=lambda row: (-row["lift"], row["rule"]))
-    special = [
-        row
-        for row in record["rules"]
-        if row["special_q"] is not None
-        and row["special_q"] <= SPECIAL_Q
-        and (row["confidence_ratio"] or 0) >= SPECIAL_RATIO
-        and row["count"] >= SPECIAL_COUNT
-    ]
-    special.sort(key=lambda row: (-row["confidence_ratio"], row["rule"]))
-    parts = [tag("h3", texts("rules.shop")), _list(page, _different(shop))]
+    special = associations.special(record["rules"])
+    parts = [tag("h3", texts("rules.shop")), _list(page, _different(associations.strongest(record["rules"])))]
     if special:
         parts += [tag("h3", texts("rules.special")), _list(page, special[:MOST_RULES])]
     return join([lead(told), tag("div", parts, tag("p", texts("rules.caveat"), class_="note"), class_="card")])

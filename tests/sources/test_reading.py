@@ -305,12 +305,13 @@ def test_of_a_template_only_the_files_of_the_days_are_opened(
     for day in range(1, 29):
         if day != 11:
             (tmp_path / f"2026-01-{day:02}.csv").write_text(f"user_id,ordered_at\nu,2026-01-{day:02}\nv,2026-01-03\n")
+    config = Config(root=tmp_path, sources={"orders": {"path": "{date}.csv"}})
+    recipe = config.recipe()
     opened: list[str] = []
     path_open = Path.open
     monkeypatch.setattr(Path, "open", lambda self, *a, **k: opened.append(self.name) or path_open(self, *a, **k))
-    config = Config(root=tmp_path, sources={"orders": {"path": "{date}.csv"}})
     days = [date(2026, 1, day) for day in (10, 11, 12)]
-    files = slices.index(objects, config, "orders", config.recipe(), days=days)
+    files = slices.index(objects, config, "orders", recipe, days=days)
     assert [file.name for file in files] == ["2026-01-10.csv", "2026-01-12.csv"]
     assert set(opened) == {"2026-01-10.csv", "2026-01-12.csv"}
     assert [list(file.days) for file in files] == [[days[0]], [days[2]]]  # a day's rows are those of its own file
