@@ -22,11 +22,13 @@ test: .venv/installed  ## Run all tests
 lint: .venv/installed  ## Check style, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: .venv/installed  ## Measure speed, each figure beside a peer measured in the same run
+bench: .venv/installed  ## Measure speed and quality, each figure beside a peer measured in the same run (hours)
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python benchmarks/adjustment.py --seeds 3 --first-seed 10
 
-soak: .venv/installed  ## Hours of random histories with faults, and thirty days backwards through Airflow
+soak: .venv/installed  ## Hours of random histories with faults, thirty days backwards through Airflow, twenty simulated shops of each kind
 	@$(BIN)/python -m pytest -q -m soak --timeout=0
+	@$(BIN)/python benchmarks/adjustment.py --part 3 --seeds 20 --first-seed 10
 
 clean:  ## Remove the virtual environment and the demo's files
 	rm -rf .venv .demo build *.egg-info

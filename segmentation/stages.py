@@ -75,12 +75,15 @@ def recorded(config: Config, store: Store) -> State:
     """
     expectations.check(config.recipe())
     check_names(config.clustering)
-    check_actions(config.recipe().actions, list(CATALOGUE), _known_segments(store))
+    check_actions(config.recipe().actions, list(CATALOGUE), known_segments(config))
     return record_recipe(config, store)
 
 
-def _known_segments(store: Store) -> list[str]:
+def known_segments(config: Config) -> list[str]:
     """The ids that a rule of actions may name: of the latest day, and those that became others."""
+    if not config.store_path().is_dir():
+        return []
+    store = open_store(config)
     state = store.state()
     if not state.published:
         return []

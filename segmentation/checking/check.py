@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
+from segmentation.action_rules import Actions, check_names
 from segmentation.checking.day import day_lines
 from segmentation.checking.look import Look, look_at
 from segmentation.checking.report import OK, SKIPPED, Line, Report, fault_lines
@@ -18,7 +19,8 @@ from segmentation.checking.store import store_lines
 from segmentation.config import Config, load
 from segmentation.contracts import expectations
 from segmentation.errors import ConfigError, SegmentationError
-from segmentation.stages import check_day
+from segmentation.features.catalogue import CATALOGUE
+from segmentation.stages import check_day, known_segments
 from segmentation.tables import EVENTS, ORDERS
 
 NEARLY_EMPTY = 0.1  # of the rows that days usually have: such a day is not the one to try
@@ -37,7 +39,11 @@ def check(path: Path, day: date | None = None) -> Report:
         )
         return Report((*fault_lines("configuration", error), *left), day)
     lines = list(_configuration(config, path, day))
-    recipe = config.recipe()
+    try:
+        recipe = config.recipe()
+    except ConfigError:  # the file of actions, which is told already: the rest can be tried without it
+        config = config.model_copy(update={"actions": Actions()})
+        recipe = config.recipe()
     with tempfile.TemporaryDirectory() as scratch:
         sources = config.sources.tables()
         looks = {
@@ -59,7 +65,9 @@ def check(path: Path, day: date | None = None) -> Report:
 def _configuration(config: Config, path: Path, day: date | None) -> Iterator[Line]:
     faults: list[Line] = []
     try:
-        expectations.check(config.recipe())
+        recipe = config.recipe()
+        expectations.check(recipe)
+        check_names(recipe.actions, list(CATALOGUE), known_segments(config))
     except ConfigError as error:
         faults += fault_lines("configuration", error)
     try:

@@ -12,7 +12,8 @@ The table `profiles`: one row for each segment and feature, and for each segment
 | others, others_median | float64, or null | the same of all other users; null if it is known of none of them |
 | effect | float64, or null | Cliff's delta: P(above another segment's user) − P(below), −1 … 1; of a share the difference |
 
-An attribute has rows for its COMMONEST values. Everything is rounded to 1e-6.
+An attribute has rows for its COMMONEST values that at least FEWEST users have: rarer ones could point at someone. Everything is
+rounded to 1e-6.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +24,7 @@ import pyarrow.compute as pc
 
 from segmentation.features.rows import Whole
 
-COMMONEST = 12
+COMMONEST, FEWEST = 12, 5
 FIGURES = ("mean", "median", "others", "others_median", "effect")
 SCHEMA = pa.schema(
     [
@@ -116,7 +117,8 @@ def _attribute(segments: Sequence[str], code: Whole, name: str, texts: pa.Array)
     coded = texts.drop_null().dictionary_encode()
     values, value = coded.dictionary.to_pylist(), np.asarray(coded.indices)
     counts = np.bincount(value, minlength=len(values))
-    commonest = sorted(range(len(values)), key=lambda place: (-counts[place], values[place]))[:COMMONEST]
+    some = np.flatnonzero(counts >= FEWEST).tolist()
+    commonest = sorted(some, key=lambda place: (-counts[place], values[place]))[:COMMONEST]
     known = np.bincount(code + 1, minlength=len(segments) + 1)
     parts = [SCHEMA.empty_table()]
     for place in commonest:

@@ -17,6 +17,7 @@ from segmentation.cli import main
 from segmentation.config import load
 from segmentation.store.log import key_of
 from segmentation.store.objects import Objects
+from segmentation.store.store import open_store
 
 FIRST = date(2024, 3, 1)
 LAST = FIRST + timedelta(days=4)
@@ -392,3 +393,38 @@ def test_the_output_for_people_has_a_line_per_check_and_a_last_word(
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == "All is well, 1 to look at."
     assert f"✓  orders of {LAST}" in out or f"!  orders of {LAST}" in out
+
+
+ACTION = '[[actions]]\nname = "one"\noffer = "coupon"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (ACTION + 'segment.frequancy = "low"', "action 'one': 'frequancy' is not a feature; did you mean 'frequency'?"),
+        (ACTION + 'segments = ["0a1b2c3d"]', "action 'one': '0a1b2c3d' is not a segment; there is none yet"),
+        (ACTION + ACTION.replace("one", "two"), "action 'two' can never fire: everyone who meets it gets 'one'"),
+        ("[[actions]", "is not valid TOML"),
+        (None, "there is no file"),
+    ],
+)
+def test_what_is_wrong_with_the_file_of_actions_is_told_and_the_rest_is_tried(
+    check: Check, shop: Path, text: str | None, told: str
+) -> None:
+    configure(shop, CONFIG, CONFIG + '\n[actions]\nfile = "actions.toml"\n')
+    if text is not None:
+        (shop / "actions.toml").write_text(text)
+    code, document = check()
+    assert code == 2
+    assert told in only(document, "fault")
+    assert only(document, "fault").startswith("configuration: ")
+    assert "source orders: 5 of 5 files read" in " ".join(messages(document, "ok"))
+
+
+def test_a_rule_for_a_segment_that_there_is_is_no_fault(check: Check, shop: Path) -> None:
+    history.run(load(shop / "segmentation.toml"), FIRST)
+    store = open_store(load(shop / "segmentation.toml"))
+    (segment,) = store.json(f"{store.state().published[FIRST].folder}/model.json")["segments"][:1]
+    configure(shop, CONFIG, CONFIG + '\n[actions]\nfile = "actions.toml"\n')
+    (shop / "actions.toml").write_text(ACTION + f'segments = ["{segment["segment_id"]}"]')
+    assert check()[0] == 0

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.services.profiles import COMMONEST, profiles
+from segmentation.services.profiles import COMMONEST, FEWEST, profiles
 
 SEGMENTS = ["a", "b", "c"]
 NO_ATTRIBUTES = pa.table({})
@@ -49,23 +49,26 @@ def test_large_amounts_and_small_differences_keep_their_order():
 
 
 def test_the_share_of_an_attribute_is_of_those_of_whom_it_is_known():
-    users = [("a", 1.0)] * 4 + [("b", 1.0)] * 5
-    state = pa.table({"state": ["SP", "SP", "RJ", None, "SP", "RJ", "RJ", "RJ", None]})
+    users = [("a", 1.0)] * 40 + [("b", 1.0)] * 50
+    states = ["SP"] * 20 + ["RJ"] * 10 + [None] * 10 + ["SP"] * 10 + ["RJ"] * 30 + [None] * 10
     rows = {
         (row["segment_id"], row["value"]): (row["users"], row["mean"], row["others"], row["effect"])
-        for row in of(users, state)
+        for row in of(users, pa.table({"state": states}))
         if row["name"] == "state"
     }
-    assert rows["a", "SP"] == (2, round(2 / 3, 6), 0.25, round(2 / 3 - 0.25, 6))
-    assert rows["b", "RJ"] == (3, 0.75, round(1 / 3, 6), round(0.75 - 1 / 3, 6))
+    assert rows["a", "SP"] == (20, round(2 / 3, 6), 0.25, round(2 / 3 - 0.25, 6))
+    assert rows["b", "RJ"] == (30, 0.75, round(1 / 3, 6), round(0.75 - 1 / 3, 6))
     assert rows["c", "SP"] == (0, None, round(3 / 7, 6), None)
 
 
-def test_an_attribute_has_its_commonest_values_only():
-    users = [("a", 1.0)] * 40
-    cities = pa.table({"city": [f"c{number // 2:02}" for number in range(39)] + ["c00"]})
-    found = {row["value"] for row in of(users, cities) if row["name"] == "city"}
+def test_an_attribute_has_its_commonest_values_only_and_none_that_could_point_at_someone():
+    counts = {f"c{number:02}": FEWEST + (number < 3) for number in range(COMMONEST + 3)} | {"rare": FEWEST - 1}
+    cities = [name for name, count in counts.items() for _ in range(count)]
+    rows = of([("a", 1.0)] * len(cities), pa.table({"city": cities}))
+    found = {row["value"] for row in rows if row["name"] == "city"}
     assert found == {f"c{number:02}" for number in range(COMMONEST)}
+    few = of([("a", 1.0)] * 4, pa.table({"email": [f"{number}@example.com" for number in range(4)]}))
+    assert [row for row in few if row["name"] == "email"] == []
 
 
 def test_with_one_segment_there_are_no_others():
