@@ -8,6 +8,7 @@ from segmentation.features.catalogue import CATALOGUE
 from segmentation.monitor import read_models
 from segmentation.monitor.read_models import Record, read_table
 from segmentation.services.names import FAMILY, Name, of_table
+from segmentation.services.profiles import is_known
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
 from segmentation.store.store import Store
@@ -31,20 +32,23 @@ class Claim:
     beside: float
 
 
-def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...]) -> list[Claim]:
-    """What can be said of a segment and of no other, about the features of its name first; those at an end before others."""
+def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...], users: int = 0) -> list[Claim]:
+    """What can be said of a segment and of no other, about the features of its name first; those at an end before others.
+
+    users: of the segment: what is known of fewer than half of them is not said.
+    """
     means: dict[str, dict[str, float]] = defaultdict(dict)
     effects: dict[str, float] = {}
     for row in profiles:
         if not row["value"] and row["mean"] is not None:
             means[row["name"]][row["segment_id"]] = row["mean"]
-            if row["segment_id"] == segment_id:
+            if row["segment_id"] == segment_id and is_known(row, users):
                 effects[row["name"]] = abs(row["effect"] or 0.0)
     named = [tag[:-1] for tag in tags]
     found = []
     for feature, values in means.items():
         ordered = sorted(values.values(), reverse=True)
-        if segment_id not in values or len(values) < 2 or ordered.count(values[segment_id]) > 1:
+        if feature not in effects or len(values) < 2 or ordered.count(values[segment_id]) > 1:
             continue
         place = ordered.index(values[segment_id])
         beside = ordered[place + 1] if place == 0 else ordered[place - 1]
@@ -114,13 +118,14 @@ def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]
     so), `before` (what it was called the day before, if that no longer fits), `given`: whether people have named it."""
     state = store.state()
     before = _before(store, published)
+    sizes = {row["segment_id"]: row["users"] for row in read_table(store, published, "segments").to_pylist()}
     profiles = read_table(store, published, "profiles").to_pylist()
     found = {}
     for segment_id, name in of_table(read_table(store, published, "names")).items():
         given = state.name_of(segment_id)
         found[segment_id] = {
             "name": given or words(name.tags, texts),
-            "explained": sentence(claims(profiles, segment_id, name.tags), texts),
+            "explained": sentence(claims(profiles, segment_id, name.tags, sizes.get(segment_id, 0)), texts),
             "tags": list(name.tags),
             "since": name.since.isoformat(),
             "before": words(before[segment_id].tags, texts) if _renamed(name, before.get(segment_id)) else None,

@@ -7,6 +7,7 @@ from segmentation.features.catalogue import CATALOGUE
 from segmentation.monitor.names import named
 from segmentation.monitor.read_models import Record, published_on, read_table, segments_of
 from segmentation.services.names import FAMILY
+from segmentation.services.profiles import is_known
 from segmentation.store.store import Store
 from segmentation.texts import Texts
 
@@ -39,7 +40,7 @@ def profiles(store: Store, day: date, lang: str = "en", segment: str | None = No
             **words[row["segment_id"]],
             **{key: row[key] for key in ("users", "share", "revenue")},
             "revenue_share": None if row["revenue"] is None or earned <= 0 else round(row["revenue"] / earned, 6),
-            "differs": telling(by_segment.get(row["segment_id"], [])),
+            "differs": telling(by_segment.get(row["segment_id"], []), row["users"]),
             "profile": by_segment.get(row["segment_id"], []),
         }
         for row in rows
@@ -53,11 +54,12 @@ def check_segment(segment: str | None, known: list[str], day: date) -> None:
         raise SegmentationError(f"{day} has no segment {segment!r}; {nearest(segment, known)}")
 
 
-def telling(profile: list[Record]) -> list[Record]:
-    """The rows of the largest effect; of features that say nearly the same, and of each attribute, one."""
+def telling(profile: list[Record], users: int) -> list[Record]:
+    """The rows of the largest effect, of what is known of half of the segment's users; of features that say nearly the same,
+    and of each attribute, one."""
     found: dict[int | str, Record] = {}
     for row in sorted(profile, key=lambda row: -abs(row["effect"] or 0.0)):
-        if row["effect"]:
+        if row["effect"] and is_known(row, users):
             found.setdefault(row["name"] if row["value"] else FAMILY[row["name"]], row)
     return list(found.values())[:TELLING]
 

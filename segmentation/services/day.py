@@ -16,7 +16,7 @@ from segmentation.features.rows import Flags, Whole
 from segmentation.services import actions, bundles, names, rules_table
 from segmentation.services.baskets import Baskets
 from segmentation.services.occurrences import Members
-from segmentation.services.profiles import profiles
+from segmentation.services.profiles import effects, profiles
 from segmentation.services.rules import association_rules
 from segmentation.store.content import hash_json
 
@@ -106,11 +106,9 @@ def _attributes(today: Today) -> tuple[pa.Table, Flags]:
 
 
 def _users(today: Today, found: pa.Table, consent: Flags) -> actions.Users:
-    effects: dict[str, dict[str, float]] = {}
-    for row in found.filter(pc.equal(found["value"], "")).to_pylist():
-        effects.setdefault(row["segment_id"], {})[row["name"]] = row["effect"] or 0.0
+    sizes = dict(zip(today.segments["segment_id"].to_pylist(), today.segments["users"].to_pylist(), strict=True))
     revenue = np.zeros(today.memberships.num_rows, np.int64) if today.revenue is None else today.revenue
-    return actions.Users(today.memberships, today.features, revenue, consent, effects, _worth(today))
+    return actions.Users(today.memberships, today.features, revenue, consent, effects(found, sizes), _worth(today))
 
 
 def _worth(today: Today) -> dict[str, float]:

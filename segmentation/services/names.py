@@ -11,7 +11,8 @@ from itertools import chain
 from itertools import count as numbers
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from segmentation.services.profiles import effects
 
 # Cliff's delta from which an effect is called medium (Romano, Kromrey, Coraggio and Skowronek, 2006), and one for a name that
 # is there already: a name does not come and go with users at the border.
@@ -50,21 +51,18 @@ def names(profiles: pa.Table, users: Mapping[str, int], before: Mapping[str, Nam
     profiles: see `profiles`; users: of each segment; before: the names of the day before. A name fits while each of its
     features still sets the segment apart in the same direction.
     """
-    effects: dict[str, dict[str, float]] = {segment: {} for segment in users}
-    for row in profiles.filter(pc.equal(profiles["value"], "")).to_pylist():
-        if row["effect"] is not None:
-            effects[row["segment_id"]][row["name"]] = row["effect"]
+    found_in = effects(profiles, users)
     # The largest first: a smaller one is told apart from it.
     order = sorted(users, key=lambda segment: (-users[segment], segment))
     found: dict[str, Name] = {}
     for segment in order:
         old = before.get(segment)
-        if old and old.tags and _fits(old.tags, effects[segment]):
+        if old and old.tags and _fits(old.tags, found_in[segment]):
             found[segment] = old
     taken = {_alike(name.tags) for name in found.values()}
     for segment in order:
         if segment not in found:
-            tags = _tags(effects[segment], taken)
+            tags = _tags(found_in[segment], taken)
             old = before.get(segment)
             found[segment] = old if old and old.tags == tags else Name(tags, day)
             taken.add(_alike(tags))

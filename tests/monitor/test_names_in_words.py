@@ -18,7 +18,7 @@ MEANS = st.dictionaries(
 
 def rows(means):
     return [
-        {"segment_id": segment, "name": name, "value": "", "mean": mean, "effect": 0.5}
+        {"segment_id": segment, "name": name, "value": "", "mean": mean, "effect": 0.5, "users": 10}
         for segment, found in means.items()
         for name, mean in found.items()
     ]
@@ -55,6 +55,7 @@ def test_the_features_of_the_name_and_what_is_at_an_end_come_first():
     )
     assert sentence(found, Texts("zh")).startswith("在所有分群中：“最近购买距今”最高（3.00，其次 2.00）")
     assert sentence([], Texts("en")) == ""
+    assert claims(rows(means), "a", ("frequency+",), users=21) == []  # known of 10 of 21
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -22,7 +22,7 @@ EFFECTS = st.dictionaries(
 
 def profile(effects):
     rows = [
-        {"segment_id": segment, "name": name, "value": "", "made_of": True, "users": 1, "effect": effect}
+        {"segment_id": segment, "name": name, "value": "", "made_of": True, "users": 100, "effect": effect}
         for segment, found in effects.items()
         for name, effect in found.items()
     ]
@@ -78,6 +78,13 @@ def test_a_name_does_not_flicker_at_the_border():
         found = named({"a": {"frequency": effect, "recency": 0.9}}, found, LATER)
         assert found["a"] == Name(("frequency+",), DAY)
     assert named({"a": {"frequency": 0.19, "recency": 0.9}}, found, LATER)["a"] == Name(("recency+",), LATER)
+
+
+def test_what_is_known_of_few_of_a_segments_users_is_not_said_of_it():
+    table = profile({"a": {"order_gap": 0.9, "monetary": 0.4}})
+    few = [49 if name == "order_gap" else 50 for name in table["name"].to_pylist()]
+    table = table.set_column(table.schema.get_field_index("users"), "users", pa.array(few, pa.int64()))
+    assert names(table, {"a": 100}, {}, DAY)["a"].tags == ("monetary+",)
 
 
 def test_names_come_back_from_their_table():
