@@ -35,7 +35,7 @@ CROSSED_WITHIN = 45  # days after a planted move in which a published move is ta
 STOPPED = ("lapsing", "gone")
 # What each scenario plants: the kinds that begin and those that end; no others call for another structure.
 BEGIN: dict[str, tuple[str, ...]] = {"born": ("firm",), "split": ("snacker", "stocker")}
-END: dict[str, tuple[str, ...]] = {"dying": ("firm",), "merged": ("snacker", "stocker")}
+END: dict[str, tuple[str, ...]] = {"dying": ("loyal",), "merged": ("bargain",)}
 SCENARIOS = ("stationary", "born", "split", "merged", "dying", "price_rise", "sale", "bots", "outage", "drift")
 Kinds = npt.NDArray[np.str_]
 

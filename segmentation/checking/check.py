@@ -16,7 +16,7 @@ from segmentation.checking.look import Look, look_at
 from segmentation.checking.report import OK, SKIPPED, Line, Report, fault_lines
 from segmentation.checking.sources import source_lines
 from segmentation.checking.store import store_lines
-from segmentation.config import Config, load
+from segmentation.config import Config, Recipe, load
 from segmentation.contracts import expectations
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.features.catalogue import CATALOGUE
@@ -67,7 +67,7 @@ def _configuration(config: Config, path: Path, day: date | None) -> Iterator[Lin
     try:
         recipe = config.recipe()
         expectations.check(recipe)
-        check_names(recipe.actions, list(CATALOGUE), known_segments(config))
+        check_names(recipe.actions, list(CATALOGUE), _segments(config, recipe))
     except ConfigError as error:
         faults += fault_lines("configuration", error)
     try:
@@ -86,6 +86,14 @@ def _configuration(config: Config, path: Path, day: date | None) -> Iterator[Lin
             f"{path}: {tables}; days end at midnight in {config.project.timezone}{span}; windows of "
             f"{config.features.window_days} days",
         )
+
+
+def _segments(config: Config, recipe: Recipe) -> list[str]:
+    """The segments that a rule of actions may name; all that are named, if the store cannot be read: that is another fault."""
+    try:
+        return known_segments(config)
+    except SegmentationError:
+        return [segment for rule in recipe.actions for segment in rule.segments]
 
 
 def _newest(config: Config, looks: Mapping[str, Look]) -> date | None:
