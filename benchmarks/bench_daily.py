@@ -79,7 +79,7 @@ def configuration(root: Path) -> Any:
 
 def prepare(root: Path, users: int) -> None:
     """All days before the day accepted, the last of them published, and the day's files in their places."""
-    from segmentation import history, stages
+    from segmentation import history, reads
     from segmentation.contracts.acceptance import with_cells
     from segmentation.features.engine import in_order
     from segmentation.store import commits
@@ -89,7 +89,7 @@ def prepare(root: Path, users: int) -> None:
 
     config = configuration(root)
     store = open_store(config)
-    reading = store.recipe(str(stages.recorded(config, store).recipe_on(FIRST))).reading
+    reading = store.recipe(str(reads.recorded(config, store).recipe_on(FIRST))).reading
     for day in (FIRST + timedelta(days=number) for number in range(WINDOW_DAYS)):
         tables = {}
         for name, table in rows_of(day, users).items():

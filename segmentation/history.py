@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock, Thread
 from typing import Any, Literal, Self, TypeVar
 
-from segmentation import stages
+from segmentation import reads, stages
 from segmentation.config import Config, StoreSection
 from segmentation.dates import days_between
 from segmentation.errors import DataContractError
@@ -79,7 +79,7 @@ def backfill(
     that do not need it were derived.
     """
     for day in (first, last):
-        stages.check_day(config, day)
+        reads.check_day(config, day)
     days = list(days_between(first, last))
     skipped, warnings, failure = prepare(config, days, order, workers, progress)
     store = open_store(config)
@@ -104,17 +104,17 @@ def prepare(
     Returns the days that must not be published, the warnings, and the first failure of the data.
     """
     store = open_store(config)
-    state = stages.recorded(config, store)
+    state = reads.recorded(config, store)
     looked = Looked()
     with _Workers(workers) as pool:
         _look_at(pool, config, days, workers, looked, progress)
-        _, refused = stages.read_days(config, days, set(days), looked)
+        _, refused = reads.read_days(config, days, set(days), looked)
         # As a run of each day by itself: a day that is refused asks for no window.
         wanted = set(days) - set(refused)
         derivations = Derivations(state, store.recipe)
         for day in sorted(wanted):
             wanted.update(derivations.window(day))
-        fresh = stages.days_to_read(config, state, sorted(wanted), days[0])
+        fresh = reads.days_to_read(config, state, sorted(wanted), days[0])
         if any(by_day(source) for source in config.sources.activity().values()):
             _look_at(pool, config, sorted(set(fresh) - set(days)), workers, looked, progress)
         if order == "backward":
@@ -131,7 +131,7 @@ def prepare(
             warnings += result[0]
             failures += result[1]
         progress("checking days", len(fresh), len(fresh))
-        warnings += stages.read_days(config, days, set(days), looked)[0]["warnings"]
+        warnings += reads.read_days(config, days, set(days), looked)[0]["warnings"]
         warnings += (f"skipped: {refused[day]}" for day in sorted(refused))
     return sorted(refused), sorted(warnings), min(failures, key=str, default=None)
 
@@ -177,7 +177,7 @@ def _index_files(task: tuple[Config, list[str], set[date], tuple[int, int]]) -> 
 
 def _prepare_days(task: tuple[Config, list[date], Looked]) -> tuple[list[str], list[DataContractError]]:
     config, days, looked = task
-    read, _ = stages.read_days(config, days, set(), looked)
+    read, _ = reads.read_days(config, days, set(), looked)
     try:
         return stages.validate(config, read["read"])["warnings"], []
     except DataContractError as error:

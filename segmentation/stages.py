@@ -4,8 +4,8 @@ Each takes the date and small references, keeps its results in the store, and ca
 is not made twice.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -14,32 +14,29 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.action_rules import check_names as check_actions
+from segmentation import reads
 from segmentation.adjustment import policy
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
-from segmentation.config import Config, Features, Recipe
-from segmentation.contracts import expectations
+from segmentation.config import Config, Recipe
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
 from segmentation.contracts.sign_ups import with_sign_ups
 from segmentation.dates import window
-from segmentation.errors import ConfigError, DataContractError, NoRowsError, NotYetError, SegmentationError
-from segmentation.features.catalogue import CATALOGUE, available, check_names, model_features, values
+from segmentation.errors import DataContractError
+from segmentation.features.catalogue import available, model_features, values
 from segmentation.features.engine import EPOCH
-from segmentation.features.windows import window_sums
+from segmentation.inputs import Inputs
 from segmentation.services import actions, names
 from segmentation.services import day as serving
 from segmentation.services.baskets import Baskets
 from segmentation.sources import slices
-from segmentation.sources.listing import Listing, Looked
 from segmentation.store import commits
 from segmentation.store.content import money, money_units
 from segmentation.store.derivations import Derivations
-from segmentation.store.recipes import record_recipe
 from segmentation.store.snapshots import Folder
-from segmentation.store.state import AcceptedDay, Published, State
+from segmentation.store.state import AcceptedDay, Published
 from segmentation.store.store import Store, open_store
-from segmentation.tables import ACTIVITY, ORDERS, REVIEWS, USERS
+from segmentation.tables import ORDERS, REVIEWS, USERS
 from segmentation.texts import LANGUAGES, Texts
 from segmentation.tracking import memberships as tracking
 from segmentation.tracking.aliases import aliases
@@ -58,154 +55,29 @@ def extract(config: Config, day: date) -> dict[str, Any]:
     allowed, NotYetError for one that is not complete, DataContractError for a file that cannot be read, SourceError for a
     source that cannot be reached.
     """
-    check_day(config, day)
+    reads.check_day(config, day)
     store = open_store(config)
-    state = recorded(config, store)
-    wanted = days_to_read(config, state, Derivations(state, store.recipe).window(day), day)
-    read, refused = read_days(config, wanted, by_date={day})
+    state = reads.recorded(config, store)
+    wanted = reads.days_to_read(config, state, Derivations(state, store.recipe).window(day), day)
+    read, refused = reads.read_days(config, wanted, by_date={day})
     if day in refused:
         raise refused[day]
     return {"date": day.isoformat(), **read}
 
 
-def recorded(config: Config, store: Store) -> State:
-    """The state, with the configuration's recipe in force from the day after the latest published one.
-
-    Raises ConfigError for a recipe that is wrong, or that the history cannot go on with.
-    """
-    expectations.check(config.recipe())
-    check_names(config.clustering)
-    check_actions(config.recipe().actions, list(CATALOGUE), known_segments(config))
-    return record_recipe(config, store)
-
-
-def known_segments(config: Config) -> list[str]:
-    """The ids that a rule of actions may name: of the latest day, and those that became others."""
-    if not config.store_path().is_dir():
-        return []
-    store = open_store(config)
-    state = store.state()
-    if not state.published:
-        return []
-    model = store.json(f"{state.published[max(state.published)].folder}/model.json")
-    return [*Model.from_document(model).ids, *(alias.old for alias in state.aliases)]
-
-
 def waiting_for(config: Config, day: date) -> str:
     """What the day still lacks to be complete, by its sources' [complete] sections: "" if nothing."""
-    check_day(config, day)
+    reads.check_day(config, day)
     store = open_store(config)
-    state = recorded(config, store)
+    state = reads.recorded(config, store)
     recipe = str(state.recipe_on(day))
-    listing = _listing(config, store, state, [day])
+    listing = reads.listing_of(config, store, state, [day])
     if unmarked := listing.unmarked(day):
         return unmarked
     try:
         return listing.not_yet(day, recipe, listing.tables(day, recipe))
     except DataContractError as error:  # a file that is still being written
         return str(error)
-
-
-def _listing(config: Config, store: Store, state: State, days: Iterable[date], looked: Looked | None = None) -> Listing:
-    recipes = {name: store.recipe(name) for name in state.recipes_in_force()}
-    return Listing(config, store.objects, state, recipes, days, looked)
-
-
-def days_to_read(config: Config, state: State, days: Iterable[date], first: date) -> list[date]:
-    """Those of the days that are not accepted yet, were read by another recipe, or are within the look-back of `first`; and
-    the accepted days within it."""
-    store = open_store(config)
-    lookback = timedelta(days=max(source.options.lookback_days for source in config.sources.activity().values()))
-    readings = {name: store.recipe(name).reading for name in {recipe.hash for recipe in state.recipes}}
-
-    def is_read(day: date) -> bool:
-        accepted = state.accepted.get(day)
-        return accepted is not None and accepted.reading == readings[str(state.recipe_on(day))]
-
-    again = (day for day in state.accepted if first - lookback <= day <= first)
-    return [day for day in sorted({*days, *again}) if day >= first - lookback or not is_read(day)]
-
-
-def check_day(config: Config, day: date) -> None:
-    start, end = config.project.start, config.project.end
-    if start and day < start:
-        raise ConfigError(
-            f"{day} is before [project] start = {start}: the history begins there; earlier days only feed it (to have one "
-            "read again, set lookback_days of its source so that a day that you run reaches it)"
-        )
-    if end and day > end:
-        raise ConfigError(f"{day} is after [project] end = {end}: the history ends there")
-
-
-def read_days(
-    config: Config, days: Iterable[date], by_date: set[date], looked: Looked | None = None
-) -> tuple[dict[str, Any], dict[date, SegmentationError]]:
-    """List the slices of the given days, those left out that are accepted from exactly these slices already.
-
-    Returns the name of the list (kept in raw/reads/) with the raw rows of the days in `by_date` and warnings; and, of these
-    days, why one must not be published: it has no rows and must have some, or it or a day of its window is not complete. A
-    day that was accepted with rows keeps them; of the days that are not complete nothing is listed. looked: what is known of
-    the sources already, which are not looked at again for it.
-    """
-    store = open_store(config)
-    state = store.state()
-    days = list(days)
-    listing = _listing(config, store, state, days, looked)
-    reads = {}
-    rows = 0
-    refused: dict[date, SegmentationError] = {}
-    half: dict[date, str] = {}  # what is not complete
-    start = config.project.start or min(state.published, default=date.max)
-    # The latest first: a new file must fit the latest recipe, and not be known already as an older one reads it.
-    for day in sorted(days, reverse=True):
-        accepted = state.accepted.get(day)
-        recipe = str(state.recipe_on(day))
-        if day in by_date and (waiting := listing.unmarked(day)):
-            half[day] = waiting
-            continue
-        tables = listing.tables(day, recipe)
-        there = sum(sum(files.values()) for files in _files(tables).values())
-        # Days before the first one only feed windows; of a day without rows nothing half can be taken.
-        asked = day in by_date or (there and day >= start)
-        if asked and (waiting := listing.not_yet(day, recipe, tables)):
-            half[day] = waiting
-            continue
-        if day in by_date:
-            rows += there
-            if not (there or (accepted and accepted.has_users) or config.validation.empty_days == "allow"):
-                refused[day] = NoRowsError(
-                    f"{day} has no rows in {listing.places}{listing.undated}; if a day without rows is right for this shop, "
-                    'set [validation] empty_days = "allow" and run the day again'
-                )
-        if accepted and accepted.reading == store.recipe(recipe).reading and accepted.files == _files(tables):
-            continue
-        reads[day.isoformat()] = {
-            "tables": tables,
-            "recipe": recipe,
-            "instead_of": accepted.hash if accepted else None,
-        }
-    warnings = [
-        f"{day} kept its earlier rows: it is not complete yet: {waiting}"
-        for day, waiting in sorted(half.items())
-        if day in state.accepted and state.accepted[day].has_users
-    ]
-    derivations = Derivations(state, store.recipe)
-    for day in sorted(by_date) if half else ():
-        lacking = [other for other in derivations.window(day) if other in half and other not in state.accepted]
-        if day in half:
-            refused[day] = NotYetError(f"{day} is not complete yet: {half[day]}")
-        elif lacking:
-            refused[day] = NotYetError(
-                f"{day} needs {lacking[0]}, which is not complete yet: {half[lacking[0]]} (if it never will be: days before "
-                "[project] start are taken as they are)"
-            )
-    warnings += listing.warnings(by_date - refused.keys())
-    return {"read": store.put_named("raw/reads", {"days": reads}), "rows": rows, "warnings": warnings}, refused
-
-
-def _files(tables: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Of a listed day: table → key of the raw file index → its rows of the day; as `AcceptedDay.files`."""
-    return {name: listed["files"] for name, listed in tables.items() if name in ACTIVITY}
 
 
 def validate(config: Config, read: str) -> dict[str, Any]:
@@ -229,7 +101,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
             day = date.fromisoformat(text)
             recipe = store.recipe(listed["recipe"])
             old = state.accepted.get(day)
-            if old and old.reading == recipe.reading and old.files == _files(listed["tables"]):
+            if old and old.reading == recipe.reading and old.files == reads.files_of(listed["tables"]):
                 continue
             accepted, critical = _check_day(config, store, day, listed["tables"], recipe, old)
             if old and old.has_users:
@@ -255,7 +127,7 @@ def validate(config: Config, read: str) -> dict[str, Any]:
             total["records"] += outcome == "accepted"
         if not outdated:
             break
-        read = read_days(config, outdated, set())[0]["read"]
+        read = reads.read_days(config, outdated, set())[0]["read"]
     if refused:
         raise DataContractError(
             "the data broke its contract, nothing of these days was accepted: "
@@ -287,7 +159,7 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
 
     Returns the derivation and the number of users. Raises DataContractError while a day of the window is not accepted.
     """
-    check_day(config, day)
+    reads.check_day(config, day)
     store = open_store(config)
     state = store.state()
     derivations = Derivations(state, store.recipe)
@@ -314,7 +186,7 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
     _check_currency(day, accepted)
     dimension = state.users_on(day)
     parent = state.published[asked.parent] if asked.parent else None
-    inputs: dict[str, Any] = {
+    document: dict[str, Any] = {
         "derivation": asked.document,
         "parent_folder": parent.folder if parent else None,
         "window_days": len(days),
@@ -324,13 +196,14 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
         "users": dimension.accepted if dimension else None,
         "quality": {name: table.quality for name, table in state.accepted[day].tables.items()},
     }
-    everyone = _everyone(store, inputs, day, day, recipe.features)
-    excluded = _excluded(store, inputs)
+    inputs = Inputs(store, document)
+    everyone = inputs.everyone(day, day, recipe.features)
+    excluded = inputs.excluded()
     sums = everyone.filter(pc.invert(pc.is_in(everyone["user_id"], value_set=excluded)))
-    if USERS in inputs["quality"]:
+    if USERS in document["quality"]:
         there = everyone.num_rows - sums.num_rows
-        inputs["quality"][USERS] = _with_excluded(inputs["quality"][USERS], len(excluded), there, everyone.num_rows)
-    features = values(sums, day, recipe.features, frozenset(inputs["columns"]))
+        document["quality"][USERS] = _with_excluded(document["quality"][USERS], len(excluded), there, everyone.num_rows)
+    features = values(sums, day, recipe.features, inputs.columns)
     if "orders.amount" in columns:
         features = features.append_column("revenue", money(sums["amount"].fill_null(0).to_numpy()))
     if parent and asked.parent:
@@ -341,7 +214,7 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
         known[~known] = seen_before(store.objects, state, derivations.first_seen, new, asked.parent)
         features = features.append_column("seen_before", pa.array(known))
     folder.put_table("features", features)
-    folder.put_json("inputs", inputs)
+    folder.put_json("inputs", document)
     return {"derivation": asked.hash, "users": features.num_rows}
 
 
@@ -363,21 +236,6 @@ def _check_currency(day: date, window: Mapping[date, AcceptedDay]) -> None:
         )
 
 
-def _sums(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
-    """The window sums of the population: everyone with a row in the window whom the table of users does not exclude."""
-    sums = _everyone(store, inputs, as_of, known_until, settings)
-    return sums.filter(pc.invert(pc.is_in(sums["user_id"], value_set=_excluded(store, inputs))))
-
-
-def _everyone(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
-    """The window sums of everyone with a row in the window."""
-    paths = {
-        name: [(date.fromisoformat(day), store.objects.path(key)) for day, key in sorted(days.items())]
-        for name, days in inputs["cells"].items()
-    }
-    return window_sums(paths, as_of, known_until, settings)
-
-
 def _with_excluded(quality: dict[str, Any], excluded: int, there: int, users: int) -> dict[str, Any]:
     """The quality of the table of users, with how many of those whom it excludes have rows in the window (`excluded_there`),
     and a warning if nobody has: then their ids may be written otherwise than in the other tables."""
@@ -388,24 +246,6 @@ def _with_excluded(quality: dict[str, Any], excluded: int, there: int, users: in
     }
     lost = [warning] if excluded and users and not there else []
     return {**quality, "excluded_there": there, "warnings": [*quality["warnings"], *lost]}
-
-
-def _dimension(store: Store, inputs: Mapping[str, Any]) -> pa.Table | None:
-    """The table of users in force."""
-    return store.objects.table(inputs["users"]) if inputs["users"] else None
-
-
-def _excluded(store: Store, inputs: Mapping[str, Any]) -> pa.Array:
-    """Ids of the users whom the table of users excludes, in ascending order."""
-    users = _dimension(store, inputs)
-    if users is None or "excluded" not in users.column_names:
-        return pa.array([], pa.string())
-    return users.filter(pc.fill_null(users["excluded"], False))["user_id"].combine_chunks()
-
-
-def _features(store: Store, inputs: Mapping[str, Any], as_of: date, known_until: date, settings: Features) -> pa.Table:
-    sums = _sums(store, inputs, as_of, known_until, settings)
-    return values(sums, as_of, settings, frozenset(inputs["columns"]))
 
 
 def _parent(store: Store, folder: str, day: date) -> tracking.Parent:
@@ -421,10 +261,10 @@ def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
     folder = Folder(store.objects, day, derivation)
     if folder.manifest():
         return _decided(folder)
-    inputs = folder.json("inputs")
+    inputs = Inputs(store, folder.json("inputs"))
     recipe = store.recipe(inputs["derivation"]["recipe"])
     features = folder.table("features")
-    parent = _standing(store, inputs)
+    parent = _standing(inputs)
     adopted = inputs["derivation"]["adopt"]
     taken = Fit.from_document(store.named("fits", adopted)) if adopted else None
     for fit in (parent.fit if parent else None, taken):
@@ -435,8 +275,8 @@ def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
         features,
         recipe,
         active_days=len(set().union(*inputs["cells"].values())),
-        wanted=lambda: model_features(recipe.clustering, frozenset(inputs["columns"])),
-        as_before=partial(_features, store, inputs, day, day),
+        wanted=lambda: model_features(recipe.clustering, inputs.columns),
+        as_before=partial(inputs.features, day, day),
     )
     decided = policy.decide(today, parent, taken)
     for fit in decided.fits:
@@ -459,21 +299,21 @@ def _check_columns(day: date, fit: Fit, columns: Sequence[str]) -> None:
         )
 
 
-def _standing(store: Store, inputs: Mapping[str, Any]) -> policy.Standing | None:
+def _standing(inputs: Inputs) -> policy.Standing | None:
     """What the parent's snapshot carries on; None where there is no parent, or it had nobody to found segments on."""
-    folder = inputs["parent_folder"]
+    folder, store = inputs.parent(), inputs.store
     if folder is None:
         return None
-    model = Model.from_document(store.json(f"{folder}/model.json"))
+    model = Model.from_document(folder.json("model"))
     if not model.segments:
         return None
     return policy.Standing(
-        date.fromisoformat(inputs["derivation"]["parent"][0]),
+        folder.day,
         model,
         Fit.from_document(store.named("fits", model.fit)),
         store.named("references", model.reference),
-        store.json(f"{folder}/decision.json"),
-        store.objects.table(f"{folder}/drift_bins.parquet"),
+        folder.json("decision"),
+        folder.table("drift_bins"),
     )
 
 
@@ -487,7 +327,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
     folder = Folder(store.objects, day, derivation)
     if manifest := folder.manifest():
         return {key: manifest["summary"][key] for key in ("users", "moved")}
-    inputs = folder.json("inputs")
+    inputs = Inputs(store, folder.json("inputs"))
     recipe = store.recipe(inputs["derivation"]["recipe"])
     features = folder.table("features")
     model = Model.from_document(folder.json("model"))
@@ -500,8 +340,8 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
         members = tracking.baseline(day, users, today)
     else:
         parent = _parent(store, inputs["parent_folder"], date.fromisoformat(inputs["derivation"]["parent"][0]))
-        before = _standing(store, inputs)
-        causes = _causes(store, inputs, day, features, before, model) if before else _nobody_crossed
+        before = _standing(inputs)
+        causes = _causes(inputs, day, features, before, model) if before else _nobody_crossed
         known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
         members = tracking.follow(
             day,
@@ -511,7 +351,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
             recipe.adjustment,
             known,
             causes,
-            _redefined(store, inputs, day, users, before, recipe),
+            _redefined(inputs, day, users, before, recipe),
             at_once=decision["decision"] == policy.RESTRUCTURE,
         )
     present = members.filter(pc.is_valid(members["segment_id"]))
@@ -531,39 +371,33 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
         present,
         described.drop_columns(["user_id"]),
         revenue,
-        _dimension(store, inputs),
+        inputs.users(),
         table,
         tuple(fit.transform.features),
     )
-    _serve(store, folder, inputs, recipe, served)
+    _serve(folder, inputs, recipe, served)
     return {"users": present.num_rows, "moved": _moved(members)}
 
 
-def _serve(store: Store, folder: Folder, inputs: Mapping[str, Any], recipe: Recipe, today: serving.Today) -> None:
+def _serve(folder: Folder, inputs: Inputs, recipe: Recipe, today: serving.Today) -> None:
     """Profiles, names, actions; and the rules, or where those are that hold."""
     before = serving.Before.none()
-    if inputs["parent_folder"]:
-        parent = Folder.at(store.objects, inputs["parent_folder"])
+    if parent := inputs.parent():
         carried = actions.Before(parent.table("actions"), parent.table("cooldowns"))
         before = serving.Before(names.of_table(parent.table("names")), carried, parent.json("rules"))
-    days = window(today.day, min(recipe.rules.window_days, recipe.features.window_days))
-    paths = [(day, store.objects.path(inputs["orders"][str(day)])) for day in days if str(day) in inputs["orders"]]
 
     def baskets() -> Baskets:
-        return Baskets.read(paths, recipe.rules.level, recipe.rules.longest_basket, _excluded(store, inputs))
+        days = window(today.day, min(recipe.rules.window_days, recipe.features.window_days))
+        return Baskets.read(inputs.orders(days), recipe.rules.level, recipe.rules.longest_basket, inputs.excluded())
 
     served = serving.serve(today, recipe, before, baskets)
     for name, made in served.tables.items():
         folder.put_table(name, made)
-    held = served.rules
-    if served.anew:
-        held |= {"hashes": folder.hashes_of_rules(), "folder": folder.path}
-    folder.put_json("rules", held)
+    anew = {"hashes": folder.hashes_of_rules(), "folder": folder.path} if served.anew else {}
+    folder.put_json("rules", {**served.rules, **anew})
 
 
-def _causes(
-    store: Store, inputs: Mapping[str, Any], day: date, features: pa.Table, before: policy.Standing, model: Model
-) -> Causes:
+def _causes(inputs: Inputs, day: date, features: pa.Table, before: policy.Standing, model: Model) -> Causes:
     """Why users cross borders today, by where the parent's model puts them."""
     settings = before.model.made_by.features
 
@@ -573,10 +407,10 @@ def _causes(
 
     def now() -> tuple[pa.Array, tracking.Assignment]:
         same = settings == model.made_by.features
-        return placed(features if same else _features(store, inputs, day, day, settings))
+        return placed(features if same else inputs.features(day, day, settings))
 
     def idle() -> tuple[pa.Array, tracking.Assignment]:
-        return placed(_features(store, inputs, day, before.day, settings))
+        return placed(inputs.features(day, before.day, settings))
 
     return Causes(features["user_id"].combine_chunks(), idle, None if before.model.fit == model.fit else now)
 
@@ -587,13 +421,14 @@ def _nobody_crossed(crossed: npt.NDArray[np.bool_], *_: pa.Array) -> npt.NDArray
 
 
 def _redefined(
-    store: Store, inputs: Mapping[str, Any], day: date, users: pa.Array, before: policy.Standing | None, recipe: Recipe
+    inputs: Inputs, day: date, users: pa.Array, before: policy.Standing | None, recipe: Recipe
 ) -> tracking.Redefined:
     """Who comes or goes only because the team counts or excludes him now, or because the window is another one."""
-    excluded = _excluded(store, inputs)
-    counted = _excluded(store, store.json(f"{inputs['parent_folder']}/inputs.json"))
+    excluded = inputs.excluded()
+    parent = inputs.of_parent()
+    counted = parent.excluded() if parent else excluded
     if before and before.model.made_by.features.window_days != recipe.features.window_days:
-        others = _sums(store, inputs, day, day, before.model.made_by.features)["user_id"].combine_chunks()
+        others = inputs.sums(day, day, before.model.made_by.features)["user_id"].combine_chunks()
         excluded = pa.concat_arrays([excluded, _without(others, users)])
         counted = pa.concat_arrays([counted, _without(users, others)])
     return tracking.Redefined.of(excluded, counted)
@@ -615,7 +450,7 @@ def publish(config: Config, day: date, derivation: str) -> dict[str, Any]:
     """
     store = open_store(config)
     folder = Folder(store.objects, day, derivation)
-    inputs = folder.json("inputs")
+    inputs = Inputs(store, folder.json("inputs"))
     if folder.manifest() is None:
         members = folder.table("memberships")
         users = members.num_rows - members["segment_id"].null_count

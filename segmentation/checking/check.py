@@ -20,7 +20,7 @@ from segmentation.config import Config, Recipe, load
 from segmentation.contracts import expectations
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.features.catalogue import CATALOGUE
-from segmentation.stages import check_day, known_segments
+from segmentation.reads import check_day, known_segments
 from segmentation.tables import EVENTS, ORDERS
 
 NEARLY_EMPTY = 0.1  # of the rows that days usually have: such a day is not the one to try

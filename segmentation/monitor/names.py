@@ -32,7 +32,7 @@ class Claim:
     beside: float
 
 
-def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...], users: int = 0) -> list[Claim]:
+def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...], users: int) -> list[Claim]:
     """What can be said of a segment and of no other, about the features of its name first; those at an end before others.
 
     users: of the segment: what is known of fewer than half of them is not said.
@@ -125,7 +125,7 @@ def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]
         given = state.name_of(segment_id)
         found[segment_id] = {
             "name": given or words(name.tags, texts),
-            "explained": sentence(claims(profiles, segment_id, name.tags, sizes.get(segment_id, 0)), texts),
+            "explained": sentence(claims(profiles, segment_id, name.tags, sizes[segment_id]), texts),
             "tags": list(name.tags),
             "since": name.since.isoformat(),
             "before": words(before[segment_id].tags, texts) if _renamed(name, before.get(segment_id)) else None,

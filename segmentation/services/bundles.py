@@ -48,16 +48,16 @@ def holding(rules: pa.Table) -> pa.Table:
 
 def bundles(rules: pa.Table) -> pa.Table:
     """The table `bundles`, of the whole shop (segment_id null) and of each segment. rules: the table `rules`."""
-    found: dict[str | None, list[dict[str, object]]] = {}
-    rows = holding(rules).sort_by([("leverage", "descending"), ("rule", "ascending")]).to_pylist()
-    for row in rows:
-        items = sorted([*row["antecedents"], *row["consequents"]])
-        mine = found.setdefault(row["segment_id"], [])
-        if len(mine) < MOST_BUNDLES and not any(set(items) <= set(other["items"]) for other in mine):  # type: ignore[call-overload]
-            figures = {name: row[name] for name in ("count", "lift", "q")}
-            mine.append({"segment_id": row["segment_id"], "rank": len(mine) + 1, "items": items, **figures})
-    ordered = sorted(found, key=lambda segment: (segment is not None, segment or ""))
-    return pa.Table.from_pylist([row for segment in ordered for row in found[segment]], BUNDLES)
+    shown: dict[str | None, list[set[str]]] = {}
+    found = []
+    for row in holding(rules).sort_by([("leverage", "descending"), ("rule", "ascending")]).to_pylist():
+        items, before = {*row["antecedents"], *row["consequents"]}, shown.setdefault(row["segment_id"], [])
+        if len(before) < MOST_BUNDLES and not any(items <= other for other in before):
+            before.append(items)
+            figures = {name: row[name] for name in ("segment_id", "count", "lift", "q")}
+            found.append({"rank": len(before), "items": sorted(items), **figures})
+    found.sort(key=lambda row: (row["segment_id"] is not None, row["segment_id"] or "", row["rank"]))
+    return pa.Table.from_pylist(found, BUNDLES)
 
 
 def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = MOST_NEXT) -> pa.Table:

@@ -77,10 +77,11 @@ def serve(today: Today, recipe: Recipe, before: Before, baskets: Callable[[], Ba
         segment_ids, today.memberships["segment_id"].combine_chunks(), today.features, today.made_of, attributes
     )
     sizes = dict(zip(segment_ids, today.segments["users"].to_pylist(), strict=True))
-    given, cooldowns = actions.actions(recipe.actions, _users(today, found, consent), before.actions, today.day)
+    told = effects(found, sizes)
+    given, cooldowns = actions.actions(recipe.actions, _users(today, told, consent), before.actions, today.day)
     tables = {
         "profiles": found,
-        "names": names.table(names.names(found, sizes, before.names, today.day)),
+        "names": names.table(names.names(told, sizes, before.names, today.day)),
         "actions": given,
         "cooldowns": cooldowns,
     }
@@ -105,10 +106,9 @@ def _attributes(today: Today) -> tuple[pa.Table, Flags]:
     return attributes, np.asarray(given.to_numpy(zero_copy_only=False), np.bool_)
 
 
-def _users(today: Today, found: pa.Table, consent: Flags) -> actions.Users:
-    sizes = dict(zip(today.segments["segment_id"].to_pylist(), today.segments["users"].to_pylist(), strict=True))
+def _users(today: Today, told: dict[str, dict[str, float]], consent: Flags) -> actions.Users:
     revenue = np.zeros(today.memberships.num_rows, np.int64) if today.revenue is None else today.revenue
-    return actions.Users(today.memberships, today.features, revenue, consent, effects(found, sizes), _worth(today))
+    return actions.Users(today.memberships, today.features, revenue, consent, told, _worth(today))
 
 
 def _worth(today: Today) -> dict[str, float]:

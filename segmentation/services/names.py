@@ -12,8 +12,6 @@ from itertools import count as numbers
 
 import pyarrow as pa
 
-from segmentation.services.profiles import effects
-
 # Cliff's delta from which an effect is called medium (Romano, Kromrey, Coraggio and Skowronek, 2006), and one for a name that
 # is there already: a name does not come and go with users at the border.
 TELLING, STAYS = 0.33, 0.2
@@ -45,24 +43,25 @@ class Name:
     since: date
 
 
-def names(profiles: pa.Table, users: Mapping[str, int], before: Mapping[str, Name], day: date) -> dict[str, Name]:
+def names(
+    effects: Mapping[str, Effects], users: Mapping[str, int], before: Mapping[str, Name], day: date
+) -> dict[str, Name]:
     """The name of each segment: yesterday's while it fits, else a new one from today on. No two are alike.
 
-    profiles: see `profiles`; users: of each segment; before: the names of the day before. A name fits while each of its
-    features still sets the segment apart in the same direction.
+    effects: of each segment (see `profiles.effects`); users: of each; before: the names of the day before. A name fits while
+    each of its features still sets the segment apart in the same direction.
     """
-    found_in = effects(profiles, users)
     # The largest first: a smaller one is told apart from it.
     order = sorted(users, key=lambda segment: (-users[segment], segment))
     found: dict[str, Name] = {}
     for segment in order:
         old = before.get(segment)
-        if old and old.tags and _fits(old.tags, found_in[segment]):
+        if old and old.tags and _fits(old.tags, effects[segment]):
             found[segment] = old
     taken = {_alike(name.tags) for name in found.values()}
     for segment in order:
         if segment not in found:
-            tags = _tags(found_in[segment], taken)
+            tags = _tags(effects[segment], taken)
             old = before.get(segment)
             found[segment] = old if old and old.tags == tags else Name(tags, day)
             taken.add(_alike(tags))

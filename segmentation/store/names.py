@@ -26,7 +26,7 @@ def name_segment(store: Store, segment_id: str, name: str, who: str) -> str:
     state = store.state()
     if not state.published:
         raise SegmentationError("no day is published yet: there is no segment to be named")
-    known = _segments(store, state)
+    known = segments_ever(store, state)
     if segment_id not in known:
         raise ConfigError(f"{segment_id!r} is no segment of a published day; {nearest(segment_id, known)}")
     other = next((one for one, called in state.names.items() if name and called == name and one != segment_id), None)
@@ -42,8 +42,13 @@ def name_segment(store: Store, segment_id: str, name: str, who: str) -> str:
     return name
 
 
-def _segments(store: Store, state: State) -> set[str]:
-    """The ids on any published day. A model lasts, so that few documents are read: those of days that changed it."""
+def segments_ever(store: Store, state: State) -> set[str]:
+    """The ids on any published day, also of segments that are no more.
+
+    A model lasts, so that few documents are read: those of the days that changed it.
+    """
     days = [day for day, one in state.published.items() if one.summary["decision"] in ("baseline", "restructure")]
+    if not days:
+        return set()
     models = (store.json(f"{state.published[day].folder}/model.json") for day in {*days, max(state.published)})
     return {segment["segment_id"] for model in models for segment in model["segments"]}

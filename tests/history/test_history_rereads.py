@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from shop import FIRST, Shop, shop_config
 
-from segmentation import history, stages
+from segmentation import history, reads, stages
 from segmentation.config import Config
 from segmentation.contracts import acceptance
 from segmentation.contracts.gate import gate
@@ -93,7 +93,7 @@ def test_rows_that_come_after_the_look_back_are_told(tmp_path: Path) -> None:
     [warning] = history.run(config, DAYS[9])["warnings"]
     assert "the source of orders has +1 rows for 1 days before the look-back" in warning
     assert str(DAYS[4]) in warning
-    stages.validate(config, stages.read_days(config, [DAYS[4]], set())[0]["read"])
+    stages.validate(config, reads.read_days(config, [DAYS[4]], set())[0]["read"])
     assert history.run(config, DAYS[10])["warnings"] == []
 
 

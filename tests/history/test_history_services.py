@@ -193,6 +193,24 @@ def test_a_name_follows_a_segment_that_a_history_founded_anew_replaces(made):
     assert [row["name"] for row in after].count("Stammkunden") == 1
 
 
+def test_a_rule_for_a_segment_that_has_ended_is_no_error_and_one_for_none_is(made):
+    config = shop(made.root, "ended", clustering={"segments": 5})
+    history.backfill(config, FIRST + timedelta(days=12), FIRST + timedelta(days=13))
+    first = {row["segment_id"] for row in names.segments(open_store(config), FIRST + timedelta(days=13))}
+    history.run(shop(made.root, "ended"), FIRST + timedelta(days=15))
+    last = {row["segment_id"] for row in names.segments(open_store(config), FIRST + timedelta(days=15))}
+    (ended, *_) = sorted(first - last)
+    rule = '[[actions]]\nname = "one"\noffer = "coupon"\nsegments = ["{}"]\n'
+    file = made.root / "actions.toml"
+    one = {"actions": {"file": "actions.toml"}}
+    file.write_text(rule.format(ended))
+    history.run(shop(made.root, "ended", **one), FIRST + timedelta(days=16))
+    file.write_text(rule.format("00000000"))
+    with pytest.raises(ConfigError, match="'00000000' is not a segment"):
+        history.run(shop(made.root, "ended", **one), FIRST + timedelta(days=17))
+    assert max(open_store(config).state().published) == FIRST + timedelta(days=16)
+
+
 # What followed -------------------------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 )
 from shop import FIRST, random_shop, shop_config
 
-from segmentation import history, stages
+from segmentation import history, reads, stages
 from segmentation.adjustment import drift
 from segmentation.config import Config
 from segmentation.contracts import acceptance
@@ -289,7 +289,7 @@ class History(RuleBasedStateMachine):
         for day in sorted(self.asked):
             history.run(config, day)
         # A file that changed further back than the look-back is noticed when its day is read by date.
-        read, _ = stages.read_days(config, sorted(store.state().accepted), set())
+        read, _ = reads.read_days(config, sorted(store.state().accepted), set())
         stages.validate(config, read["read"])
         history.reconcile(config)
         state = store.state()

@@ -27,7 +27,7 @@ def rows(means):
 @given(MEANS)
 def test_every_claim_is_true_of_the_segment_and_false_of_all_others(means):
     for segment in means:
-        made = claims(rows(means), segment, ("frequency+",))
+        made = claims(rows(means), segment, ("frequency+",), 10)
         assert len(made) <= MOST_CLAIMS
         for claim in made:
             values = {other: found[claim.feature] for other, found in means.items() if found[claim.feature] is not None}
@@ -46,7 +46,7 @@ def test_the_features_of_the_name_and_what_is_at_an_end_come_first():
         "b": {"frequency": 9.0, "monetary": 10.0, "recency": 2.0},
         "c": {"frequency": 1.0, "monetary": 30.0, "recency": 1.0},
     }
-    found = claims(rows(means), "a", ("frequency+", "recency+"))
+    found = claims(rows(means), "a", ("frequency+", "recency+"), 10)
     assert [(claim.feature, claim.place) for claim in found] == [("recency", 1), ("frequency", 2), ("monetary", 2)]
     told = sentence(found, Texts("en"))
     assert told == (

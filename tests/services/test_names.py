@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.services.names import FAMILIES, STAYS, Name, names, of_table, table
 from segmentation.services.profiles import SCHEMA
+from segmentation.services.profiles import effects as effects_of
 
 DAY, LATER = date(2024, 3, 1), date(2024, 3, 2)
 EFFECTS = st.dictionaries(
@@ -31,7 +32,7 @@ def profile(effects):
 
 def named(effects, before=None, day=DAY):
     users = {segment: 100 - place for place, segment in enumerate(sorted(effects))}
-    return names(profile(effects), users, before or {}, day)
+    return names(effects_of(profile(effects), dict.fromkeys(effects, 100)), users, before or {}, day)
 
 
 def test_every_feature_is_in_one_family():
@@ -84,7 +85,7 @@ def test_what_is_known_of_few_of_a_segments_users_is_not_said_of_it():
     table = profile({"a": {"order_gap": 0.9, "monetary": 0.4}})
     few = [49 if name == "order_gap" else 50 for name in table["name"].to_pylist()]
     table = table.set_column(table.schema.get_field_index("users"), "users", pa.array(few, pa.int64()))
-    assert names(table, {"a": 100}, {}, DAY)["a"].tags == ("monetary+",)
+    assert effects_of(table, {"a": 100}) == {"a": {"monetary": 0.4}}
 
 
 def test_names_come_back_from_their_table():
