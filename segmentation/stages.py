@@ -382,7 +382,8 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
 def _serve(folder: Folder, inputs: Inputs, recipe: Recipe, today: serving.Today) -> None:
     """Profiles, names, actions; and the rules, or where those are that hold."""
     before = serving.Before.none()
-    if parent := inputs.parent():
+    parent = inputs.parent()
+    if parent and parent.is_served:
         carried = actions.Before(parent.table("actions"), parent.table("cooldowns"))
         before = serving.Before(names.of_table(parent.table("names")), carried, parent.json("rules"))
 

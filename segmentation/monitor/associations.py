@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from segmentation.errors import StoreError
 from segmentation.monitor.profiles import check_segment
-from segmentation.monitor.read_models import Record, published_on
+from segmentation.monitor.read_models import Record, served_on
 from segmentation.services.bundles import HOLDS
 from segmentation.store.snapshots import RULES, Folder, exact_hash
 from segmentation.store.state import Published
@@ -22,7 +22,7 @@ def rules(store: Store, day: date, segment: str | None = None) -> Record:
 
     Raises SegmentationError, naming the nearest, if the day is not published or has no such segment.
     """
-    published = published_on(store.state(), day)
+    published = served_on(store, day)
     held = store.json(f"{published.folder}/rules.json")
     found = {key: held[key] for key in ("date", "figures", "nothing", "problem")}
     return {**found, "rules": _of(store, published, "rules", segment, day).to_pylist()}
@@ -30,7 +30,7 @@ def rules(store: Store, day: date, segment: str | None = None) -> Record:
 
 def bundles(store: Store, day: date, segment: str | None = None) -> Record:
     """{date, nothing, problem, bundles}: the rows of `bundles.parquet` that hold on the day. Raises as `rules` does."""
-    published = published_on(store.state(), day)
+    published = served_on(store, day)
     held = store.json(f"{published.folder}/rules.json")
     found = {key: held[key] for key in ("date", "nothing", "problem")}
     return {**found, "bundles": _of(store, published, "bundles", segment, day).to_pylist()}

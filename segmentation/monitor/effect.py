@@ -14,12 +14,11 @@ import pyarrow.compute as pc
 from segmentation.dates import days_between
 from segmentation.errors import SegmentationError
 from segmentation.features.parts import UNITS
-from segmentation.monitor.names import named
+from segmentation.monitor import names
 from segmentation.monitor.read_models import Record, population, published_on
 from segmentation.store.snapshots import NOISE
 from segmentation.store.store import Store
 from segmentation.tables import EVENTS, ORDERS, REVIEWS
-from segmentation.texts import Texts
 
 DAYS = 28
 Z = 1.959963984540054  # of the normal distribution, for 95 %
@@ -48,7 +47,7 @@ def effect(store: Store, day: date, lang: str = "en") -> list[Record]:
     Raises SegmentationError, if the day is not published, or its window is not over on the latest published day.
     """
     state = store.state()
-    published = published_on(state, day)
+    published_on(state, day)
     last = day + timedelta(days=DAYS)
     if last > max(state.published):
         raise SegmentationError(
@@ -64,7 +63,7 @@ def effect(store: Store, day: date, lang: str = "en") -> list[Record]:
     rated, rating = _sums(cells[REVIEWS], ids, "reviews"), _sums(cells[REVIEWS], ids, "rating") / UNITS
     tables = {name for accepted in state.accepted.values() for name in accepted.activity}
     columns = {c for accepted in state.accepted.values() for t in accepted.activity.values() for c in t.columns}
-    words = named(store, published, Texts(lang))
+    words = {row["segment_id"]: row["name"] for row in names.segments(store, day, lang)}
     segment = np.array(members["segment_id"].to_pylist(), dtype=object)
     found = []
     for name in sorted(set(segment)):
@@ -72,7 +71,7 @@ def effect(store: Store, day: date, lang: str = "en") -> list[Record]:
         found.append(
             {
                 "segment_id": name,
-                "name": words[name]["name"] if name != NOISE else NOISE,
+                "name": words.get(name, name),
                 "users": int(mine.sum()),
                 "conversion": _ratio(bought[mine], active[mine]) if {ORDERS, EVENTS} <= tables else None,
                 "retention": _share(bought[mine] > 0) if ORDERS in tables else None,

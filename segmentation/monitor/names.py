@@ -109,7 +109,11 @@ def segments(store: Store, day: date, lang: str = "en") -> list[Record]:
     Raises SegmentationError, naming the nearest days, if the day is not published.
     """
     rows = read_models.segments(store, day)
-    words = named(store, read_models.published_on(store.state(), day), Texts(lang))
+    published = read_models.published_on(store.state(), day)
+    if not read_models.is_served(store, published):
+        state = store.state()
+        return [{**row, "name": state.name_of(row["segment_id"]) or row["name"], "explained": ""} for row in rows]
+    words = named(store, published, Texts(lang))
     return [{**row, **{key: words[row["segment_id"]][key] for key in ("name", "explained")}} for row in rows]
 
 
@@ -136,8 +140,9 @@ def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]
 
 def _before(store: Store, published: Published) -> dict[str, Name]:
     """The names of the day before."""
-    parent = store.json(f"{published.folder}/inputs.json")["parent_folder"]
-    return of_table(Folder.at(store.objects, parent).table("names")) if parent else {}
+    path = store.json(f"{published.folder}/inputs.json")["parent_folder"]
+    parent = Folder.at(store.objects, path) if path else None
+    return of_table(parent.table("names")) if parent and parent.is_served else {}
 
 
 def _renamed(name: Name, before: Name | None) -> bool:

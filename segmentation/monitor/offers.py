@@ -9,7 +9,7 @@ from segmentation.action_rules import ActionRule
 from segmentation.errors import SegmentationError
 from segmentation.monitor.associations import holding
 from segmentation.monitor.names import named
-from segmentation.monitor.read_models import Record, features_of, published_on, read_table
+from segmentation.monitor.read_models import Record, features_of, read_table, served_on
 from segmentation.store.state import Published
 from segmentation.store.store import Store
 from segmentation.texts import NOTHING, Texts
@@ -18,7 +18,7 @@ from segmentation.texts import NOTHING, Texts
 def actions(store: Store, day: date, lang: str = "en") -> list[Record]:
     """The day's rules in their order: {action, offer, users (who have it), due (of them, to whom it is to be given on the day),
     segments: {segment_id: users}, when (the rule's conditions)}. Raises SegmentationError if the day is not published."""
-    published = published_on(store.state(), day)
+    published = served_on(store, day)
     table = read_table(store, published, "actions")
     members = read_table(store, published, "memberships", ["user_id", "segment_id"])
     place = pc.index_in(table["user_id"], value_set=members["user_id"].combine_chunks())
@@ -48,7 +48,7 @@ def of_user(store: Store, day: date, user_id: str, lang: str = "en") -> Record:
     action is None if the user meets no rule. reason: each condition of the rule with what is true of the user. Raises
     SegmentationError if the day is not published, or the user is nowhere on it.
     """
-    published = published_on(store.state(), day)
+    published = served_on(store, day)
     members = read_table(store, published, "memberships")
     mine = members.filter(pc.equal(members["user_id"], user_id)).to_pylist()
     if not mine or mine[0]["segment_id"] is None:

@@ -23,7 +23,7 @@ class Page:
     day: date
     texts: Texts
     segments: list[Record]
-    profiles: list[Record]  # what each segment is, as `profiles.profiles` gives it, in the same order
+    profiles: list[Record]  # what each segment is, as `profiles.profiles` gives it; none of a day of an earlier version
     colours: dict[str, str]
     before: date | None  # the day that the last week is counted from; None on the first day
     cells: list[Record]  # the migrations from then to now
@@ -33,7 +33,8 @@ class Page:
     def of(cls, store: Store, day: date, texts: Texts) -> "Page":
         """Raises SegmentationError if the day is not published."""
         segments = read_models.segments(store, day)
-        described = profiles.profiles(store, day, texts.lang)
+        served = read_models.is_served(store, store.state().published[day])
+        described = profiles.profiles(store, day, texts.lang) if served else []
         colours = {**palette.colours(born(store, day)), NOISE: "var(--outside)"}
         before = read_models.week_before(store.state(), day)
         cells = read_models.migrations(store, before, day)["cells"] if before else []

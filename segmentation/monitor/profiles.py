@@ -5,7 +5,7 @@ from datetime import date
 from segmentation.errors import SegmentationError, nearest
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.monitor.names import named
-from segmentation.monitor.read_models import Record, published_on, read_table, segments_of
+from segmentation.monitor.read_models import Record, read_table, segments_of, served_on
 from segmentation.services.names import FAMILY
 from segmentation.services.profiles import is_known
 from segmentation.store.store import Store
@@ -23,7 +23,7 @@ def profiles(store: Store, day: date, lang: str = "en", segment: str | None = No
 
     Raises SegmentationError, naming the nearest, if the day is not published or has no such segment.
     """
-    published = published_on(store.state(), day)
+    published = served_on(store, day)
     rows = segments_of(store, published)
     words = named(store, published, Texts(lang))
     earned = sum(row["revenue"] or 0.0 for row in rows)

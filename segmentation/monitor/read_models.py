@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
-from segmentation.store.snapshots import LAPSED, NEW, NOISE
+from segmentation.store.snapshots import LAPSED, NEW, NOISE, Folder
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 from segmentation.tables import USERS
@@ -384,6 +384,26 @@ def published_on(state: State, day: date) -> Published:
     if day not in state.published:
         raise _not_there(day, state.published, "has no published snapshot", "published")
     return state.published[day]
+
+
+def served_on(store: Store, day: date) -> Published:
+    """What is published on the day, with profiles, names, rules and actions.
+
+    Raises SegmentationError, naming the nearest days, if the day is not published; and, saying what to do, if it was by an
+    earlier version, which made none.
+    """
+    published = published_on(store.state(), day)
+    if not is_served(store, published):
+        raise SegmentationError(
+            f"{day} was published by an earlier version, which made no profiles, rules or actions; "
+            f"`segmentation reconcile --recipe current --from {day}` makes them, for this day and those after it"
+        )
+    return published
+
+
+def is_served(store: Store, published: Published) -> bool:
+    """Whether the day has profiles, names, rules and actions; one of an earlier version has not."""
+    return Folder.at(store.objects, published.folder).is_served
 
 
 def latest(state: State) -> date:

@@ -1,6 +1,7 @@
 """One day's report: a single HTML file that needs no network."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -59,7 +60,7 @@ def render(store: Store, day: date, texts: Texts) -> str:
             id=name,
             aria_labelledby=f"{name}-title",
         )
-        for name, write in SECTIONS.items()
+        for name, write in _sections(page).items()
     ]
     style = Template(_part("report.css"))
     return Template(_part("report.html")).substitute(
@@ -74,6 +75,12 @@ def render(store: Store, day: date, texts: Texts) -> str:
     )
 
 
+def _sections(page: Page) -> dict[str, Callable[[Page], Markup]]:
+    """Those that there is something for: a day of an earlier version has no profiles, rules and actions."""
+    lacking = () if page.profiles else ("portraits", "actions", "rules")
+    return {name: write for name, write in SECTIONS.items() if name not in lacking}
+
+
 def _part(name: str) -> str:
     return files("segmentation.monitor").joinpath(name).read_text(encoding="utf-8")
 
@@ -85,7 +92,7 @@ def _json(value: Any) -> str:
 
 def _header(page: Page) -> Markup:
     texts = page.texts
-    links = [tag("li", tag("a", texts(f"{name}.title"), href=f"#{name}")) for name in SECTIONS]
+    links = [tag("li", tag("a", texts(f"{name}.title"), href=f"#{name}")) for name in _sections(page)]
     return tag(
         "header",
         tag("p", texts("page.title"), class_="kicker"),

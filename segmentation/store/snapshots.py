@@ -31,6 +31,7 @@ KEYS = {
     "actions": ["user_id"],
     "cooldowns": ["user_id", "action"],
 }
+SERVED = ("profiles", "names", "actions", "cooldowns")  # of these, what days of earlier versions have not
 # Only on the days on which they are computed anew; rules.json tells their hashes, and on which day that was.
 RULES = {"rules": ["segment_id", "rule"], "bundles": ["segment_id", "rank"], "next_items": ["user_id", "rank"]}
 SCHEMA_VERSIONS = {**dict.fromkeys([*KEYS, *RULES], 1), "features": 1}
@@ -82,22 +83,34 @@ class Folder:
         data = self.objects.find(key)
         return None if data is None else unseal(data, key)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether the day has profiles, names, rules and actions; one of an earlier version has not."""
+        return self.objects.exists(f"{self.path}/rules.json")
+
     def snapshot_id(self) -> str:
         """Hash of the logical content, read back from the files: the tables that are history, the model, the decision, and
         which rules hold.
 
         Not of features (kept for a while only), quality, inputs or words.
         """
-        decision, rules = self.json("decision"), self.json("rules")
+        decision = self.json("decision")
+        served = self.is_served
+        names = [name for name in KEYS if served or name not in SERVED]
+        held = {"rules": self._rules_that_hold()} if served else {}
         return hash_json(
             {
                 "date": self.day.isoformat(),
-                "tables": {name: hash_table(self.table(name), keys) for name, keys in KEYS.items()},
+                "tables": {name: hash_table(self.table(name), KEYS[name]) for name in names},
                 "model": self.json("model"),
                 "decision": {key: value for key, value in decision.items() if key != "sentence"},
-                "rules": {key: rules[key] for key in ("date", "figures", "nothing", "hashes")},
+                **held,
             }
         )
+
+    def _rules_that_hold(self) -> dict[str, Any]:
+        rules = self.json("rules")
+        return {key: rules[key] for key in ("date", "figures", "nothing", "hashes")}
 
     def hashes_of_rules(self) -> dict[str, str]:
         """The hash of each table that was computed with the rules, read back from the files."""

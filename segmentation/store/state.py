@@ -225,7 +225,7 @@ class State:
             [RecipeFrom(name, _day(from_date)) for name, from_date in document["recipes"]],
             [Alias(*values) for values in document["aliases"]],
             [Adoption(fit, date.fromisoformat(day), who) for fit, day, who in document["adoptions"]],
-            dict(document["names"]),
+            dict(document.get("names", {})),  # a checkpoint of an earlier version has none
         )
 
 

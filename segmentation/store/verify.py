@@ -208,6 +208,8 @@ def _published(store: Store, state: State, day: date) -> Iterator[str]:
 
 def _served(folder: Folder) -> Iterator[str]:
     """The rules that hold are where they are said to be, and are those; who has an action is there, and has one."""
+    if not folder.is_served:
+        return
     held = folder.json("rules")
     source = Folder.at(folder.objects, held["folder"])
     if source.day.isoformat() != held["date"] or source.json("rules")["hashes"] != held["hashes"]:

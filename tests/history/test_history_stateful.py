@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from faults import Killed, kill_at
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -70,6 +70,8 @@ class History(RuleBasedStateMachine):
         days = [FIRST + timedelta(days=offset) for offset in range(begun)]
         if days:
             self.attempt(None, days, lambda: history.backfill(self.config(), days[0], days[-1]))
+        if begun % 2:  # a run is under way already
+            self.stop_before_cluster(offset=begun, death=None)
 
     def config(self) -> Config:
         options = {"lookback_days": LOOKBACK, "delimiter": self.delimiter}
@@ -332,14 +334,13 @@ def strict(rows: pa.Table, figures: Figures, *_: object) -> Verdict:
     return Verdict((Finding("share", "most rows are in quarantine", {}),), ())
 
 
-def check(examples: int) -> None:
+def check(examples: int, number: int) -> None:
     run_state_machine_as_test(
-        History,
+        seed(number)(History),
         settings=settings(
             max_examples=examples,
             stateful_step_count=10,
             deadline=None,
-            derandomize=True,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),
@@ -350,7 +351,6 @@ def test_random_histories_with_faults_equal_a_clean_forward_run(monkeypatch: pyt
     HAPPENED.clear()
     monkeypatch.setattr(acceptance, "gate", strict)
     monkeypatch.setattr(drift, "CHI_SQUARE", (0.0,) * 10)  # else a handful of users cannot drift
-    check(25)
     needed = [
         "a gap longer than the look-back",
         "a quiet day",
@@ -365,12 +365,20 @@ def test_random_histories_with_faults_equal_a_clean_forward_run(monkeypatch: pyt
         "days restated",
         *("update", "hold (proposed)", "reassigned"),
         *(f"restructure ({reason})" for reason in ("recipe", "adopted", "scheduled", "far")),
+        *("killed", "moved", "lapsed"),
     ]
-    assert {what: HAPPENED[what] for what in [*needed, "killed", "moved", "lapsed"] if not HAPPENED[what]} == {}
+    check(25, 0)
+    # Hypothesis also draws the constants that it finds in the modules imported so far: which kinds the first histories hold
+    # depends on the tests before this one. More are drawn until each has occurred.
+    for number in range(1, 6):
+        if all(HAPPENED[what] for what in needed):
+            break
+        check(10, number)
+    assert [what for what in needed if not HAPPENED[what]] == []
 
 
 @pytest.mark.soak
 def test_many_random_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceptance, "gate", strict)
     monkeypatch.setattr(drift, "CHI_SQUARE", (0.0,) * 10)
-    check(1000)
+    check(1000, 0)
