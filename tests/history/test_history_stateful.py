@@ -70,8 +70,11 @@ class History(RuleBasedStateMachine):
         days = [FIRST + timedelta(days=offset) for offset in range(begun)]
         if days:
             self.attempt(None, days, lambda: history.backfill(self.config(), days[0], days[-1]))
-        if begun % 2:  # a run is under way already
+        # Rare otherwise: that there is something to adopt, or a run under way, and that it is taken up.
+        if begun % 2:
             self.stop_before_cluster(offset=begun, death=None)
+        elif self.proposed():
+            self.adopt(pick=begun, offset=None)
 
     def config(self) -> Config:
         options = {"lookback_days": LOOKBACK, "delimiter": self.delimiter}
