@@ -45,6 +45,7 @@ PRELOADED = (
 )
 DAGS = ("user_segmentation", "segment_reconcile")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS_LOCKED = 60  # that a writer waits for the others
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 15
 RESTARTS = 5
@@ -70,7 +71,7 @@ class LocalAirflow:
         self._started = datetime.min.replace(tzinfo=UTC)
         self._restarts = 0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=2 * SECONDS_LOCKED, trust_env=False)
 
     def __enter__(self) -> Self:
         try:
@@ -119,6 +120,8 @@ class LocalAirflow:
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
             "AIRFLOW_HOME": str(self.home),
+            # SQLite has one writer: who comes second waits, for 5 seconds unless told otherwise, and fails then.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout={SECONDS_LOCKED}",
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
