@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.adjustment import drift, evaluation
+from segmentation.adjustment import drift, evaluation, structure
 from segmentation.clustering.model import Fit, MadeBy, Model, Segment
 from segmentation.clustering.transform import Axis, Transform
-from segmentation.config import Adjustment, Config, load
+from segmentation.config import Adjustment, Clustering, Config, load
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.services import day as serving
 from segmentation.services.baskets import Baskets
@@ -211,7 +211,9 @@ def _publish(
     points = fit.points(features)
     reference = {
         "drift": drift.Reference.of(points, fit.transform, day).document(),
-        "evaluation": evaluation.fitted(fit.distances(features), model.ids, fit.reach(features)),
+        "evaluation": evaluation.fitted(
+            fit.distances(features), model.ids, fit.reach(features), structure.saved(fit, features, Clustering())
+        ),
     }
     if parent is None:
         measured, bins = drift.DRIFT.empty_table(), drift.HISTORY.empty_table()

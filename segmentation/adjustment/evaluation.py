@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,20 @@ from segmentation.dates import block
 FAR = 0.99  # the quantile of the distances to the nearest segment beyond which a user is far
 LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
+HALVED = 1 / 2
+# A segment that still does three quarters of what the least of them did when the model was made keeps its place; one that has
+# parted would be worth four times as much as two as the best candidate was then. Planted births, deaths and sales stay below
+# 3.6, splits go beyond 8.
+LEAST, PARTED = 1, 4
+
+
+class Saved(NamedTuple):
+    """What one segment more would save: squared distance per user, its standard error, and which of the segments it would
+    halve."""
+
+    mean: float
+    error: float
+    segment: int
 
 
 def evaluation_day(day: date, parent: date | None, every: int) -> bool:
@@ -26,18 +40,22 @@ def evaluation_day(day: date, parent: date | None, every: int) -> bool:
     return parent is not None and block(day, every) != block(parent, every)
 
 
-def fitted(distances: Matrix, ids: Sequence[str], reach: Matrix) -> dict[str, Any]:
+def fitted(distances: Matrix, ids: Sequence[str], reach: Matrix, saved: Saved | None) -> dict[str, Any]:
     """What later days are held against, for model.json: the figures of the day on which the model was made.
 
     distances: (users, states), as `Fit.distances` gives them; ids: of the segments, in the order of the columns. A column
-    beyond them is that of NOISE. reach: (users,), as `Fit.reach` gives it.
+    beyond them is that of NOISE. reach: (users,), as `Fit.reach` gives it. saved: None where segments have no centres.
 
     Returns `users`; `far`, the 99 % quantile of the reach, so that 1 % of the users are beyond it (None without users);
-    `shares`, of all users, by segment.
+    `shares`, of all users, by segment. Where they have centres, also `worth`, by segment: [what leaving it out would cost in
+    squared distance per user, its standard error]; `saved`: [what one more would save, its standard error].
     """
     users = len(distances)
     far = round(float(np.quantile(reach, FAR)), 6) if users and ids else None
-    return {"users": users, "far": far, "shares": _shares(distances, ids)}
+    figures = {"users": users, "far": far, "shares": _shares(distances, ids)}
+    if saved is None:
+        return figures
+    return {**figures, "worth": _worth(distances, ids), "saved": [saved.mean, saved.error]}
 
 
 def evaluate(
@@ -47,35 +65,52 @@ def evaluate(
     reach: Matrix,
     reference: Mapping[str, Any],
     drift: pa.Table,
+    saved: Saved | None,
 ) -> dict[str, Any]:
-    """The day's figures, for decision.json. reference: what `fitted` gave, with distances, ids and reach as there; drift: the
-    day's table of drift.
+    """The day's figures, for decision.json. reference: what `fitted` gave, with distances, ids, reach and saved as there;
+    drift: the day's table of drift.
 
     Returns `date`; `users`; `far`, the share of users beyond the reference's distance; `far_noise`, the share that chance
-    reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments with at most half
-    of the share that they had, if that is more than chance; `drift`, the features with an alarm.
+    reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments that are worth half
+    of what they were at the most, and less than three quarters of what the least of them was, if that is more than chance
+    (where they have no centres: that have half of their share at the most); `parted`, the segment that would save four times
+    as much as two as the best candidate did, None if there is none; `drift`, the features with an alarm. Where segments have
+    centres, `worth` and `saved` as in the reference, without the errors.
     """
     users, before = len(distances), reference["users"]
     shares = _shares(distances, ids)
+    parted = None
     if users and before and ids:
         far = round(float(np.mean(reach > reference["far"])), 6)
         chance = CERTAIN * math.sqrt(1 / users + 1 / before)
         angle = math.asin(math.sqrt(1 - FAR)) + chance / 2  # where _effect is `chance`
         far_noise = round(math.sin(min(angle, math.pi / 2)) ** 2, 6)
-        halved = [
-            segment
-            for segment, share in sorted(reference["shares"].items())
-            if shares[segment] <= share / 2 and _effect(share, shares[segment]) > chance
-        ]
+        if saved is None or "worth" not in reference:  # which models of an earlier version have not
+            halved = [
+                segment
+                for segment, share in sorted(reference["shares"].items())
+                if shares[segment] <= share * HALVED and _effect(share, shares[segment]) > chance
+            ]
+        else:
+            halved = _faded(_worth(distances, ids), reference["worth"])
+            mean, error = reference["saved"]
+            if saved.mean > PARTED * mean and saved.mean - mean > CERTAIN * math.hypot(saved.error, error):
+                parted = ids[saved.segment]
     else:
         far, far_noise, halved = 0.0, 1.0, []
+    measured = {}
+    if saved is not None:
+        worth = {segment: mean for segment, (mean, _) in _worth(distances, ids).items()}
+        measured = {"worth": worth, "saved": saved.mean}
     return {
         "date": day.isoformat(),
         "users": users,
         "far": far,
         "far_noise": far_noise,
         "shares": shares,
+        **measured,
         "halved": halved,
+        "parted": parted,
         "drift": sorted(drift.filter(drift["alarm"])["feature"].to_pylist()),
     }
 
@@ -87,7 +122,8 @@ def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[
     last 3 evaluation days counts:
 
     * `{"reason": "far", "share"}`: more than `far_share` of the users are far, and more than by chance,
-    * `{"reason": "halved", "segments"}`: they have lost half of their share,
+    * `{"reason": "halved", "segments"}`: they have lost half of what they were worth,
+    * `{"reason": "parted", "segments"}`: it would do much better as two,
     * `{"reason": "drift", "features"}`: they have an alarm.
     """
     recent = evaluations[-LAST:]
@@ -97,6 +133,9 @@ def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[
         reasons.append({"reason": "far", "share": recent[-1]["far"]})
     if segments := _often([one["halved"] for one in recent]):
         reasons.append({"reason": "halved", "segments": segments})
+    parted = [{"parted"} if one.get("parted") else set() for one in recent]  # which of the segments may change
+    if _often(parted):
+        reasons.append({"reason": "parted", "segments": [recent[-1]["parted"]]})
     if features := _often([one["drift"] for one in recent]):
         reasons.append({"reason": "drift", "features": features})
     return reasons
@@ -112,6 +151,32 @@ def _shares(distances: Matrix, ids: Sequence[str]) -> dict[str, float]:
     users = len(distances)
     counts = np.bincount(np.argmin(distances, axis=1), minlength=len(ids)) if users and ids else np.zeros(len(ids))
     return {segment: round(int(count) / max(users, 1), 6) for segment, count in zip(ids, counts, strict=False)}
+
+
+def _worth(distances: Matrix, ids: Sequence[str]) -> dict[str, list[float]]:
+    """What leaving each segment out would cost, in squared distance per user, if its users went to the next one: [mean,
+    standard error]; empty with fewer than two segments or without users."""
+    if len(ids) < 2 or not len(distances):
+        return {}
+    first, second = np.partition(distances, 1, axis=1)[:, :2].T ** 2
+    nearest, cost, users = np.argmin(distances, axis=1), second - first, len(distances)
+    mean = np.bincount(nearest, weights=cost, minlength=len(ids)) / users
+    square = np.bincount(nearest, weights=cost**2, minlength=len(ids)) / users
+    error = np.sqrt(np.maximum(square - mean**2, 0) / users)
+    return {
+        segment: [round(float(value), 6), round(float(wide), 6)]
+        for segment, value, wide in zip(ids, mean, error, strict=True)
+    }
+
+
+def _faded(worth: Mapping[str, Sequence[float]], founded: Mapping[str, Sequence[float]]) -> list[str]:
+    least = min((mean for mean, _ in founded.values()), default=0.0)
+    return [
+        segment
+        for segment, (before, error) in sorted(founded.items())
+        if worth[segment][0] <= min(HALVED * before, LEAST * least)
+        and before - worth[segment][0] > CERTAIN * math.hypot(error, worth[segment][1])
+    ]
 
 
 def _effect(one: float, other: float) -> float:

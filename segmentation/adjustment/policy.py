@@ -23,7 +23,9 @@ from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
 KEPT_EVALUATIONS = 3
-FADED = 1 / 3  # of the share that a segment was founded with: next to nobody is left
+LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
+# What is held against the founding, even where the centres have moved along since.
+FOUNDED = ("shares", "worth", "saved")
 Document = dict[str, Any]
 
 
@@ -145,12 +147,16 @@ def _challenged(today: Today) -> int:
 def _reference(fit: Fit, model: Model, today: Today, before: Document | None = None) -> Document:
     """What a model is held against from the day on which it takes force; before: the reference of the same segments until then.
 
-    A segment that fades while its centre moves along has faded all the same: its share stays that of its founding.
+    A segment that fades or parts while its centre moves along has done so all the same: what each was worth, and what one more
+    would have been, stays what it was at the founding.
     """
-    founded = evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features))
+    saved = structure.saved(fit, today.features, today.recipe.clustering)
+    founded = evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features), saved)
+    if before:
+        founded.update({name: before["evaluation"][name] for name in FOUNDED if name in before["evaluation"]})
     return {
         "drift": drift.Reference.of(fit.points(today.features), fit.transform, today.day).document(),
-        "evaluation": {**founded, "shares": before["evaluation"]["shares"]} if before else founded,
+        "evaluation": founded,
     }
 
 
@@ -222,7 +228,7 @@ class _Day:
             reference,
             drift.HISTORY.empty_table(),
             compared.events,
-            {"challenged": _challenged(self.today), "evaluations": []},
+            {"challenged": _challenged(self.today) + 1, "evaluations": []},  # the next block's is done with, too
         )
 
     def _decided(
@@ -275,7 +281,8 @@ class _Day:
         distances = parent.fit.distances(self.before)
         founded = parent.reference["evaluation"]
         reach = parent.fit.reach(self.before)
-        figures = evaluation.evaluate(today.day, distances, parent.model.ids, reach, founded, self.measured)
+        saved = structure.saved(parent.fit, self.before, today.recipe.clustering)
+        figures = evaluation.evaluate(today.day, distances, parent.model.ids, reach, founded, self.measured, saved)
         evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]
         due = evaluation.due(evaluations, settings)
         alarms = {one["reason"] for one in due}
@@ -284,7 +291,7 @@ class _Day:
         if lacking:
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
         lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
-        scheduled = _challenged(today) != parent.decision["state"]["challenged"]
+        scheduled = _challenged(today) > parent.decision["state"]["challenged"]
         by_centres = parent.fit.algorithm == "kmeans"
         piecewise = by_centres and not lone and today.recipe.clustering.segments == "auto"
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
@@ -292,10 +299,10 @@ class _Day:
         if "drift" in alarms and by_centres:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
-        lost = next((name for name in ("far", "halved") if name in alarms), None)
+        lost = next((name for name in LOST if name in alarms), None)
         decided = None
         if lost and piecewise:
-            found = self._piecewise(along, np.argmin(distances, axis=1), figures, due)
+            found = self._piecewise(along, figures, due)
             evidence["structure"] = found.evidence
             decided = found.fit and self._challenge(lost, found.fit, {}, evidence, evaluations)
         # What calls for a model that is fitted anew.
@@ -311,13 +318,14 @@ class _Day:
         elif scheduled:
             reason = "scheduled"
         if reason and not decided:
-            keep = None if reason in ("lone", "far", "halved") else len(parent.model.segments)
+            keep = None if reason in ("lone", *LOST) else len(parent.model.segments)
             new = today.fitted(keep)
             fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering)
             decided = self._challenge(reason, fit, new.evidence, evidence, evaluations)
         if decided:
             return decided
-        if moved is not None and not moved.differs:
+        pending = figures["halved"] or figures["parted"]  # moving the centres along would hide it
+        if moved is not None and not moved.differs and not pending:
             return self.update(moved.fit, {**moved.evidence, **evidence})
         return self.hold(
             "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated",
@@ -332,26 +340,17 @@ class _Day:
         sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
         return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift)
 
-    def _piecewise(self, along: Fit, nearest: Any, figures: Document, due: list[Document]) -> structure.Piecewise:
-        """What explains that users are far from all segments, or that few are left in one.
-
-        A segment that has lost half of its share has faded if a third is left, or if those who are left are elsewhere: the
-        group that it was is gone, and they are what its neighbours have left over.
-        """
+    def _piecewise(self, along: Fit, figures: Document, due: list[Document]) -> structure.Piecewise:
+        """What explains that users are far from all segments, that one has faded, or has parted."""
         parent, recipe = self.parent, self.today.recipe
         founded = parent.reference["evaluation"]
-        halved = {name for reason in due for name in reason.get("segments", ())}
-        faded = []
-        for number, segment in enumerate(parent.model.segments):
-            name = segment.segment_id
-            if name in halved:
-                there = self.points[nearest == number]
-                away = np.linalg.norm(there.mean(axis=0) - segment.centre) if len(there) else np.inf
-                few = figures["shares"][name] <= founded["shares"][name] * FADED
-                if few or away > 2 * recipe.adjustment.max_centre_shift:
-                    faded.append(number)
+        segments = {reason["reason"]: reason.get("segments", ()) for reason in due}
+        faded = [number for number, name in enumerate(parent.model.ids) if name in segments.get("halved", ())]
+        parted = founded["saved"][0] if "parted" in segments else None
         far_share = max(recipe.adjustment.far_share, figures["far_noise"])
-        return structure.piecewise(parent.fit, along, founded["far"], self.before, faded, far_share, recipe.clustering)
+        return structure.piecewise(
+            parent.fit, along, founded["far"], self.before, faded, far_share, parted, recipe.clustering
+        )
 
     def _challenge(
         self, reason: str, fit: Fit, figures: Document, evidence: Document, evaluations: list[Document]

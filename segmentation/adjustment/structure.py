@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from segmentation.adjustment.evaluation import FAR
+from segmentation.adjustment.evaluation import FAR, PARTED, Saved
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
 from segmentation.clustering.selection import SMALLEST_SHARE
@@ -27,8 +27,8 @@ EXPLAINED, STEP = 1 / 2, 1 / 3
 class Piecewise:
     """fit: the parent's segments but for those that are new or left out, None if none is; evidence: the share of users who are
     further from every segment than the parent's 99 % distance (rounded): as it is (`now`), with the centres moved along as far
-    as an update may (`along`), with a segment more (`grown`, once for each that was tried), and without the faded ones
-    (`without`, if there are any).
+    as an update may (`along`), with a segment more (`grown`, once for each that was tried; `saved`: what each saves), and
+    without the faded ones (`without`, if there are any).
     """
 
     fit: Fit | None
@@ -42,17 +42,20 @@ def piecewise(
     before: pa.Table,
     faded: Collection[int],
     far_share: float,
+    parted: float | None,
     settings: Clustering,
 ) -> Piecewise:
     """Another structure, if the alarms are explained by one.
 
     parent: of K-means; along: its centres moved along; far: its 99 % distance; before: today's users as the parent reads
-    them; faded: which of the segments have next to nobody left; far_share: the share of far users that raises an alarm.
+    them; faded: which of the segments have lost what they were worth; far_share: the share of far users that raises an alarm;
+    parted: what a segment more saved when the model was made, if a segment has parted.
 
     * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users and brings home a
       third of those that are far (beyond the 1 % that always are), until no alarm is left; and only if they bring home half of
       them in all, which centres that are moved along do not.
-    * The faded ones are left out, unless their last users would be far from all others: then there is a group still.
+    * Where one has parted they are added while each saves four times what one did when the model was made.
+    * The faded ones are left out, as long as `min_segments` are left.
 
     Cost: bounded, on the sample that a model is fitted on.
     """
@@ -67,34 +70,57 @@ def piecewise(
         return after - (1 - FAR) <= (1 - part) * (before - (1 - FAR))
 
     now, moved = beyond(parent.centres), beyond(along.centres)
-    evidence: dict[str, Any] = {"now": now, "along": moved, "grown": []}
+    evidence: dict[str, Any] = {"now": now, "along": moved, "grown": [], "saved": []}
     centres, left = parent.centres, now
-    while left > far_share and not home(now, moved, EXPLAINED) and len(centres) < settings.max_segments:
-        grown, smallest = _grown(points, centres)
-        evidence["grown"].append(beyond(grown))
-        if smallest < SMALLEST_SHARE or not home(left, evidence["grown"][-1], STEP):
+    sure = (centres, left)
+    while len(centres) < settings.max_segments:
+        strangers = left > far_share and not home(now, moved, EXPLAINED)
+        if not strangers and parted is None:
             break
-        centres, left = grown, evidence["grown"][-1]
-    if not home(now, left, EXPLAINED):
-        centres, left = parent.centres, now
+        grown = _grown(points, centres)
+        then = beyond(grown.centres)
+        evidence["grown"].append(then)
+        evidence["saved"].append(grown.saved.mean)
+        apart = parted is not None and grown.saved.mean > PARTED * parted
+        if grown.smallest < SMALLEST_SHARE or not (apart or (strangers and home(left, then, STEP))):
+            break
+        centres, left = grown.centres, then
+        if apart or home(now, left, EXPLAINED):
+            sure = (centres, left)
+    centres, left = sure
     kept = [number for number in range(len(centres)) if number not in faded]
     if faded and len(kept) >= settings.min_segments:
-        evidence["without"] = beyond(centres[kept])
-        if evidence["without"] <= max(far_share, left):
-            centres = centres[kept]
+        centres = centres[kept]
+        evidence["without"] = beyond(centres)
     if centres is parent.centres:
         return Piecewise(None, evidence)
     return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence)
 
 
-def _inertia(points: Matrix, centres: Matrix) -> float:
-    return float((kmeans.distances(points, centres).min(axis=1) ** 2).sum())
+@dataclass(frozen=True)
+class Grown:
+    """centres: one more, at the end; smallest: the share of users of the smallest segment then; saved: what that saves."""
+
+    centres: Matrix
+    smallest: float
+    saved: Saved
 
 
-def _grown(points: Matrix, centres: Matrix) -> tuple[Matrix, float]:
-    """The centres with one more, at the end, by halving the segment for which that saves the most inertia; and the share of the
-    smallest segment then. Only the two halves move."""
-    nearest = np.argmin(kmeans.distances(points, centres), axis=1)
+def saved(fit: Fit, features: pa.Table, settings: Clustering) -> Saved | None:
+    """What a segment more would save, on the sample that a model is fitted on; None where segments have no centres."""
+    if fit.algorithm != "kmeans":
+        return None
+    return _grown(fit.points(Fit.sampled(features, settings.sample_users)), fit.centres).saved
+
+
+def _squares(points: Matrix, centres: Matrix) -> Matrix:
+    """Each user's squared distance to the nearest centre."""
+    return np.asarray(kmeans.distances(points, centres).min(axis=1, initial=np.inf) ** 2)
+
+
+def _grown(points: Matrix, centres: Matrix) -> Grown:
+    """With one more, by halving the segment for which that saves the most inertia. Only the two halves move."""
+    nearest = np.argmin(kmeans.distances(points, centres), axis=1) if len(points) else np.empty(0)
     tried = []
     for number in range(len(centres)):
         members = points[nearest == number]
@@ -110,9 +136,13 @@ def _grown(points: Matrix, centres: Matrix) -> tuple[Matrix, float]:
         start = np.vstack([centres, pair[1:]])
         start[number] = pair[0]
         found = kmeans.continued(points, start, free=(number, len(centres)))
-        tried.append((_inertia(points, found), number, found))
+        tried.append((float(_squares(points, found).sum()), number, found))
     if not tried:
-        return centres, 0.0
-    best = min(tried, key=lambda one: one[:2])[2]
+        return Grown(centres, 0.0, Saved(0.0, 0.0, 0))
+    _, number, best = min(tried, key=lambda one: one[:2])
     sizes = np.bincount(np.argmin(kmeans.distances(points, best), axis=1), minlength=len(best))
-    return best, float(sizes.min() / len(points))
+    gain = _squares(points, centres) - _squares(points, best)
+    error = gain.std() / np.sqrt(len(points))
+    return Grown(
+        best, float(sizes.min() / len(points)), Saved(round(float(gain.mean()), 6), round(float(error), 6), number)
+    )

@@ -25,6 +25,7 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
     if "evaluation" in evidence:
         places["far"] = share(evidence["evaluation"]["far"])
         places["ids"] = texts("page.comma").join(evidence["evaluation"]["halved"])
+        places["parted"] = evidence["evaluation"].get("parted") or ""
     match decision["decision"]:
         case "baseline":
             if reason != "first_day":

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import norm
 
 from segmentation.adjustment.drift import DRIFT
-from segmentation.adjustment.evaluation import due, evaluation_day
+from segmentation.adjustment.evaluation import Saved, due, evaluation_day
 from segmentation.adjustment.evaluation import evaluate as evaluate_with
 from segmentation.adjustment.evaluation import fitted as fitted_with
 from segmentation.config import Adjustment
@@ -36,13 +36,14 @@ def reach(distances: np.ndarray, ids: list[str]) -> np.ndarray:
 
 
 def fitted(distances: np.ndarray, ids: list[str]) -> dict[str, Any]:
-    return fitted_with(distances, ids, reach(distances, ids))
+    """Without centres: what a segment is worth is its share."""
+    return fitted_with(distances, ids, reach(distances, ids), None)
 
 
 def evaluate(
     day: date, distances: np.ndarray, ids: list[str], reference: dict[str, Any], drift: pa.Table
 ) -> dict[str, Any]:
-    return evaluate_with(day, distances, ids, reach(distances, ids), reference, drift)
+    return evaluate_with(day, distances, ids, reach(distances, ids), reference, drift, None)
 
 
 def line(*groups: tuple[int, float]) -> np.ndarray:
@@ -146,6 +147,64 @@ def test_in_a_small_shop_half_of_a_small_segment_is_chance() -> None:
     assert halved(2_000) == ["right"]
 
 
+def with_centres(
+    before: np.ndarray, today: np.ndarray, saved: tuple[float, float] = (0.5, 0.5), error: float = 0.0
+) -> dict[str, Any]:
+    """Segments with centres at 0 and 10; saved: what one more would have saved before, and today."""
+    ids = ["left", "right"]
+    then, now = (Saved(mean, error, 1) for mean in saved)
+    reference = fitted_with(before, ids, reach(before, ids), then)
+    return evaluate_with(DAY, today, ids, reach(today, ids), reference, QUIET, now)
+
+
+def test_what_a_segment_is_worth_is_what_its_users_would_lose_without_it() -> None:
+    """By hand: 60 users at 0 lose 10² each, 40 at 8 lose 8² − 2²."""
+    distances = line((60, 0.0), (40, 8.0))
+    worth = fitted_with(distances, ["left", "right"], reach(distances, ["left", "right"]), Saved(1, 0, 0))["worth"]
+    assert worth["left"] == [60.0, pytest.approx(np.std([100] * 60 + [0] * 40) / 10, abs=1e-6)]
+    assert worth["right"] == [24.0, pytest.approx(np.std([0] * 60 + [60] * 40) / 10, abs=1e-6)]
+    found = with_centres(distances, distances)
+    assert found["worth"] == {"left": 60.0, "right": 24.0}
+    assert (found["halved"], found["parted"]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("today", "halved"),
+    [
+        (line((600, 0.0), (400, 6.5)), ["right"]),  # as many as ever, but next to the border
+        (line((850, 0.0), (150, 10.0)), ["right"]),
+        (line((800, 0.0), (200, 12.0)), []),  # half as many, and further away: worth 28 of 40
+        (line((1_000, 0.0)), ["right"]),
+    ],
+)
+def test_a_segment_is_halved_when_it_is_worth_half(today: np.ndarray, halved: list[str]) -> None:
+    assert with_centres(line((600, 0.0), (400, 10.0)), today)["halved"] == halved
+
+
+def test_a_segment_that_is_worth_more_than_another_was_keeps_its_place() -> None:
+    """A third of the first is left; it is still worth more than the second was, which served well."""
+    assert with_centres(line((900, 0.0), (100, 10.0)), line((300, 0.0), (700, 10.0)))["halved"] == []
+
+
+@pytest.mark.parametrize(
+    ("saved", "error", "parted"),
+    [((0.5, 2.1), 0.0, "right"), ((0.5, 1.9), 0.0, None), ((0.5, 2.1), 0.5, None), ((0.5, 2.1), 0.3, "right")],
+)
+def test_a_segment_has_parted_when_two_would_save_four_times_as_much(
+    saved: tuple[float, float], error: float, parted: str | None
+) -> None:
+    """Beyond chance: 3.09 standard errors of the difference, which are √2 of each."""
+    same = line((600, 0.0), (400, 10.0))
+    assert with_centres(same, same, saved, error)["parted"] == parted
+
+
+def test_a_model_of_an_earlier_version_is_held_against_its_shares() -> None:
+    before, ids = line((600, 0.0), (400, 10.0)), ["left", "right"]
+    today = line((850, 0.0), (150, 10.0))
+    found = evaluate_with(DAY, today, ids, reach(today, ids), fitted(before, ids), QUIET, Saved(9.0, 0.0, 1))
+    assert (found["halved"], found["parted"]) == (["right"], None)
+
+
 @pytest.mark.parametrize(("users", "before"), [(300, 300), (5_000, 800)])
 def test_far_users_exceed_the_chance_level_once_in_a_thousand(users: int, before: int) -> None:
     """By simulation: the two samples are of one distribution, and the quantile is itself estimated."""
@@ -220,6 +279,12 @@ def test_the_same_segment_must_be_halved_twice() -> None:
     assert due([evaluation(halved=("a",)), evaluation(halved=("b",))], SETTINGS) == []
     found = due([evaluation(halved=("a", "c")), evaluation(), evaluation(halved=("a", "b", "c"))], SETTINGS)
     assert found == [{"reason": "halved", "segments": ["a", "c"]}]
+
+
+def test_a_segment_must_have_parted_twice() -> None:
+    once, other = ({**evaluation(), "parted": name} for name in ("a", "b"))
+    assert due([evaluation(), once], SETTINGS) == []
+    assert due([once, evaluation(), other], SETTINGS) == [{"reason": "parted", "segments": ["b"]}]
 
 
 def test_the_same_feature_must_drift_twice() -> None:

@@ -138,6 +138,48 @@ def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: 
     assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
 
 
+def test_a_group_that_parts_restructures_and_the_others_keep_their_ids() -> None:
+    """From the tenth day on the halves of one group go apart, a little more each day, and stop where nobody is far."""
+    points = crowd()
+    axis = np.zeros(points.shape)
+    axis[np.arange(USERS) % 6 == 1] = (0.0, 1.0)
+    axis[np.arange(USERS) % 6 == 4] = (0.0, -1.0)
+    places = walking(points)
+    shop = Shop(adjustment={"ask_above": 0.9, "far_share": 0.2})
+    shop.run(places(0))
+    before = shop.ids
+    decisions = shop.days(lambda number: places(number) + axis * np.clip((number - 10) / 4, 0, 3), 60)
+    changes = [(number, what, why) for number, what, why in told(decisions) if what == "restructure"]
+    assert [change[1:] for change in changes] == [("restructure", "parted")]
+    events = decisions[changes[0][0]]["events"]
+    (parted,) = (event for event in events if event["event"] == "split")
+    assert {event["event"] for event in events} == {"survived", "split"}
+    assert len(shop.ids) == 4
+    assert before - {*parted["from"]} <= shop.ids
+
+
+def test_a_group_that_becomes_like_another_leaves_its_segment_to_be_dissolved() -> None:
+    points = crowd()
+    goes = np.arange(USERS) % 3 == 2
+    there = points.copy()
+    there[goes] = crowd(seed=3)[np.arange(USERS) % 3 == 0]
+    before, after = walking(points), walking(there)
+
+    def places(number: int) -> np.ndarray:
+        gone = goes & (np.arange(USERS) < (number - 10) * 30)
+        return np.where(gone[:, None], after(number), before(number))
+
+    shop = Shop(adjustment={"ask_above": 0.9})
+    shop.run(places(0))
+    was = shop.ids
+    decisions = shop.days(places, 50)
+    changes = [(number, what, why) for number, what, why in told(decisions) if what == "restructure"]
+    assert [change[1:] for change in changes] == [("restructure", "halved")]
+    assert 10 < changes[0][0] <= 25 + 21  # the last of them goes on day 25
+    assert len(shop.ids) == 2
+    assert shop.ids < was
+
+
 def test_a_large_change_is_proposed_and_not_again_before_its_time(grown: Places) -> None:
     shop = Shop(adjustment={"ask_above": 0.1, "ask_again_days": 21})
     shop.run(grown(0))

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.cluster import KMeans
 
-from segmentation.adjustment.structure import Piecewise, piecewise
+from segmentation.adjustment.structure import Piecewise, piecewise, saved
+from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
 from segmentation.clustering.transform import Transform
 from segmentation.config import Clustering
@@ -34,9 +36,16 @@ def founded(points: np.ndarray, segments: int) -> tuple[Fit, float]:
     return fit, float(np.quantile(fit.reach(table(points)), 0.99))
 
 
-def changed(fit: Fit, far: float, points: np.ndarray, faded: Sequence[int] = (), **settings: int) -> Piecewise:
+def changed(
+    fit: Fit,
+    far: float,
+    points: np.ndarray,
+    faded: Sequence[int] = (),
+    parted: float | None = None,
+    **settings: int,
+) -> Piecewise:
     clustering = SETTINGS.model_copy(update=settings)
-    return piecewise(fit, fit, far, table(points), faded, 0.02, clustering)
+    return piecewise(fit, fit, far, table(points), faded, 0.02, parted, clustering)
 
 
 def own_units(fit: Fit) -> np.ndarray:
@@ -92,7 +101,7 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     today = crowd(FOUR) + np.array([2.5, 0.0])
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
-    assert piecewise(fit, moved, far, table(today), (), 0.02, SETTINGS).fit is None
+    assert piecewise(fit, moved, far, table(today), (), 0.02, None, SETTINGS).fit is None
 
 
 def test_a_segment_that_parted_becomes_two() -> None:
@@ -115,12 +124,34 @@ def test_a_faded_segment_is_left_out_and_the_others_stay_exactly() -> None:
     assert np.array_equal(found.fit.centres, np.delete(fit.centres, middle, axis=0))
 
 
-def test_a_small_group_that_is_still_apart_keeps_its_segment() -> None:
-    fit, far = founded(crowd([*FOUR, (30, 30, 250)]), 5)
-    corner = int(np.argmax(own_units(fit).sum(axis=1)))
-    found = changed(fit, far, crowd([*FOUR, (30, 30, 60)]), faded=[corner])
-    assert found.fit is None
-    assert found.evidence["without"] == pytest.approx(70 / 1060, abs=0.01)
+def test_a_segment_is_added_where_one_has_parted_although_nobody_is_far() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    before = saved(fit, table(crowd(FOUR)), SETTINGS)
+    assert before is not None
+    today = crowd([*FOUR[:3], (6.5, 9.0, 125), (11.5, 9.0, 125)], seed=3)
+    assert changed(fit, 2 * far, today).fit is None
+    found = changed(fit, 2 * far, today, parted=before.mean)
+    assert found.fit is not None
+    assert len(found.fit.centres) == 5
+    assert len(found.evidence["saved"]) == 2
+    assert found.evidence["saved"][1] < 4 * before.mean < found.evidence["saved"][0]
+    for place in ((6.5, 9), (11.5, 9)):
+        assert np.abs(own_units(found.fit) - np.array(place)).sum(axis=1).min() < 1
+
+
+def test_what_one_segment_more_saves_is_the_inertia_that_k_means_with_one_more_has_less() -> None:
+    """Four groups in three segments: the best fourth centre is that of scikit-learn's K-means with four."""
+    points = crowd(FOUR)
+    fit, _ = founded(points, 3)
+    scaled = fit.points(table(points))
+    four = KMeans(4, n_init=10, random_state=0).fit(scaled)
+    three = (kmeans.distances(scaled, fit.centres).min(axis=1) ** 2).mean()
+    found = saved(fit, table(points), SETTINGS)
+    assert found is not None
+    assert found.mean == pytest.approx(three - four.inertia_ / len(points), rel=0.01)
+    sizes = np.bincount(np.argmin(kmeans.distances(scaled, fit.centres), axis=1))
+    assert found.segment == np.argmax(sizes)
+    assert 0 < found.error < found.mean / 20
 
 
 def test_there_are_never_fewer_segments_than_the_configuration_allows() -> None:
@@ -132,7 +163,7 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
     reordered = today.take(np.random.default_rng(0).permutation(today.num_rows)).sort_by("user_id")
-    first, again = (piecewise(fit, fit, far, rows, (), 0.02, SETTINGS) for rows in (today, reordered))
+    first, again = (piecewise(fit, fit, far, rows, (), 0.02, None, SETTINGS) for rows in (today, reordered))
     assert first.fit is not None
     assert again.fit is not None
     assert first.fit.document() == again.fit.document()

@@ -8,7 +8,14 @@ from languages import Recording, entries
 from segmentation.adjustment.wording import sentence
 from segmentation.texts import LANGUAGES, Texts
 
-EVALUATION = {"date": "2026-03-02", "users": 1200, "far": 0.034, "halved": ["0a1b2c3d"], "drift": ["recency"]}
+EVALUATION = {
+    "date": "2026-03-02",
+    "users": 1200,
+    "far": 0.034,
+    "halved": ["0a1b2c3d"],
+    "parted": "4e5f6a7b",
+    "drift": ["recency"],
+}
 EVENTS = [{"event": name, "from": [], "to": []} for name in ("survived", "split", "merged", "absorbed", "died", "born")]
 IMPACT = {"users": 0.31, "revenue": 0.4}
 
@@ -44,7 +51,7 @@ DECISIONS = [
     decided("hold", "lacking", lacks=LACKS),
     decided("hold", "evaluated", evaluation=EVALUATION),
     decided("hold", "evaluated", evaluation={**EVALUATION, "drift": []}),
-    *(challenged(reason) for reason in ("far", "halved", "scheduled", "moved", "lone")),
+    *(challenged(reason) for reason in ("far", "halved", "parted", "scheduled", "moved", "lone")),
     decided("hold", "unexplained", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
     challenged("far", "proposed"),
     challenged("far", "waiting"),
@@ -85,7 +92,7 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
         ),
         (
             challenged("halved", "proposed"),
-            "Another model was fitted (a segment lost half of its share: 0a1b2c3d): 1 absorbed, 1 born, 1 died, 1 merged, "
+            "Another model was fitted (a segment has lost half of its weight: 0a1b2c3d): 1 absorbed, 1 born, 1 died, 1 merged, "
             "1 split, 1 survived. It would reassign 31.0% of the users, too many to take it unasked: it is proposed, and the "
             "segments of 5 January 2026 were kept.",
         ),
