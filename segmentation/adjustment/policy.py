@@ -346,10 +346,18 @@ class _Day:
         founded = parent.reference["evaluation"]
         segments = {reason["reason"]: reason.get("segments", ()) for reason in due}
         faded = [number for number, name in enumerate(parent.model.ids) if name in segments.get("halved", ())]
-        parted = founded["saved"][0] if "parted" in segments else None
+        saved_then = founded.get("saved", [0.0])[0]
         far_share = max(recipe.adjustment.far_share, figures["far_noise"])
         return structure.piecewise(
-            parent.fit, along, founded["far"], self.before, faded, far_share, parted, recipe.clustering
+            parent.fit,
+            along,
+            founded["far"],
+            self.before,
+            faded,
+            far_share,
+            saved_then,
+            "parted" in segments,
+            recipe.clustering,
         )
 
     def _challenge(

@@ -21,6 +21,8 @@ from segmentation.config import Clustering
 
 # Of the far users, beyond the 1 % that are always far: what has to be brought home in all, and by each new segment.
 EXPLAINED, STEP = 1 / 2, 1 / 3
+# What a segment for them saves, as a multiple of what one more saved when the model was made: a group, not some who stray.
+SETTLED = 2
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,20 @@ def piecewise(
     before: pa.Table,
     faded: Collection[int],
     far_share: float,
-    parted: float | None,
+    saved_then: float,
+    parted: bool,
     settings: Clustering,
 ) -> Piecewise:
     """Another structure, if the alarms are explained by one.
 
     parent: of K-means; along: its centres moved along; far: its 99 % distance; before: today's users as the parent reads
     them; faded: which of the segments have lost what they were worth; far_share: the share of far users that raises an alarm;
-    parted: what a segment more saved when the model was made, if a segment has parted.
+    saved_then: what a segment more saved when the model was made; parted: whether a segment has parted.
 
-    * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users and brings home a
-      third of those that are far (beyond the 1 % that always are), until no alarm is left; and only if they bring home half of
-      them in all, which centres that are moved along do not.
-    * Where one has parted they are added while each saves four times what one did when the model was made.
+    * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users, saves twice what one
+      did when the model was made, and brings home a third of those that are far (beyond the 1 % that always are), until no
+      alarm is left; and only if they bring home half of them in all, which centres that are moved along do not.
+    * Where one has parted they are added while each saves four times what one did then.
     * The faded ones are left out, as long as `min_segments` are left.
 
     Cost: bounded, on the sample that a model is fitted on.
@@ -75,14 +78,15 @@ def piecewise(
     sure = (centres, left)
     while len(centres) < settings.max_segments:
         strangers = left > far_share and not home(now, moved, EXPLAINED)
-        if not strangers and parted is None:
+        if not strangers and not parted:
             break
         grown = _grown(points, centres)
         then = beyond(grown.centres)
         evidence["grown"].append(then)
         evidence["saved"].append(grown.saved.mean)
-        apart = parted is not None and grown.saved.mean > PARTED * parted
-        if grown.smallest < SMALLEST_SHARE or not (apart or (strangers and home(left, then, STEP))):
+        apart = parted and grown.saved.mean > PARTED * saved_then
+        settles = strangers and home(left, then, STEP) and grown.saved.mean > SETTLED * saved_then
+        if grown.smallest < SMALLEST_SHARE or not (apart or settles):
             break
         centres, left = grown.centres, then
         if apart or home(now, left, EXPLAINED):

@@ -41,11 +41,12 @@ def changed(
     far: float,
     points: np.ndarray,
     faded: Sequence[int] = (),
-    parted: float | None = None,
+    saved_then: float = 0.0,
+    parted: bool = False,
     **settings: int,
 ) -> Piecewise:
     clustering = SETTINGS.model_copy(update=settings)
-    return piecewise(fit, fit, far, table(points), faded, 0.02, parted, clustering)
+    return piecewise(fit, fit, far, table(points), faded, 0.02, saved_then, parted, clustering)
 
 
 def own_units(fit: Fit) -> np.ndarray:
@@ -95,13 +96,21 @@ def test_no_segment_is_added_for_a_few_for_the_scattered_or_beyond_the_most(
     assert changed(fit, far, np.vstack([crowd(FOUR), newcomers]), **settings).fit is None
 
 
+def test_far_users_get_no_segment_that_saves_less_than_twice_what_one_always_would() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    today = np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)])
+    (saves,) = changed(fit, far, today).evidence["saved"]
+    assert changed(fit, far, today, saved_then=saves * 0.49).fit is not None
+    assert changed(fit, far, today, saved_then=saves * 0.51).fit is None
+
+
 def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     """Everybody is 2.5 further right: with centres that are, too, nobody is far."""
     fit, far = founded(crowd(FOUR), 4)
     today = crowd(FOUR) + np.array([2.5, 0.0])
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
-    assert piecewise(fit, moved, far, table(today), (), 0.02, None, SETTINGS).fit is None
+    assert piecewise(fit, moved, far, table(today), (), 0.02, 0.0, False, SETTINGS).fit is None
 
 
 def test_a_segment_that_parted_becomes_two() -> None:
@@ -129,8 +138,8 @@ def test_a_segment_is_added_where_one_has_parted_although_nobody_is_far() -> Non
     before = saved(fit, table(crowd(FOUR)), SETTINGS)
     assert before is not None
     today = crowd([*FOUR[:3], (6.5, 9.0, 125), (11.5, 9.0, 125)], seed=3)
-    assert changed(fit, 2 * far, today).fit is None
-    found = changed(fit, 2 * far, today, parted=before.mean)
+    assert changed(fit, 2 * far, today, saved_then=before.mean).fit is None
+    found = changed(fit, 2 * far, today, saved_then=before.mean, parted=True)
     assert found.fit is not None
     assert len(found.fit.centres) == 5
     assert len(found.evidence["saved"]) == 2
@@ -163,7 +172,7 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
     reordered = today.take(np.random.default_rng(0).permutation(today.num_rows)).sort_by("user_id")
-    first, again = (piecewise(fit, fit, far, rows, (), 0.02, None, SETTINGS) for rows in (today, reordered))
+    first, again = (piecewise(fit, fit, far, rows, (), 0.02, 0.0, False, SETTINGS) for rows in (today, reordered))
     assert first.fit is not None
     assert again.fit is not None
     assert first.fit.document() == again.fit.document()
