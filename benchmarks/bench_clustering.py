@@ -1,7 +1,7 @@
 """K-means on a sample drawn by the hash of ids, beside scikit-learn's on everyone, in one process with one thread.
 
 2,000,000 users in 12 features, some of them long-tailed, in six groups that overlap. Ours: the sample drawn, the space fitted,
-ten starts on 50,000 users. Scikit-learn's: n_init = 10 on all, in the same space. Inertia is of all users.
+ten starts on 30,000 users. Scikit-learn's: n_init = 10 on all, in the same space. Inertia is of all users.
 
 SEGMENTATION_BENCH_USERS: another number.
 """

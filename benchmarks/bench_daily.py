@@ -1,7 +1,8 @@
 """A daily run by stage: 300,000 events and 7,500 order lines on the day, with 10,000, 100,000 and 1,000,000 users.
 
-Each number of users has a process of its own, which does what a scheduled run does, from the first import on: the day's files
-read, checked, and the users segmented and compared with the day before. Peak memory is that process's own.
+Each day has a process of its own, which does what a scheduled run does, from the first import on: the day's files read,
+checked, and the users segmented and compared with the day before. Peak memory is that process's own. The first is a Monday, on
+which the model is evaluated and the rules are mined anew; the second an ordinary day. What the policy costs is beside the rest.
 
 The window is 28 days, not the usual 90, and its days before the day are written as accepted at once, without source files:
 all that a daily run reads of them are their cells. Users take turns, so that the window has each of them.
@@ -25,7 +26,7 @@ import pyarrow.parquet as pq
 USERS = (10_000, 100_000, 1_000_000)
 SESSIONS, EVENTS_EACH = 37_500, 8
 FIRST, WINDOW_DAYS = date(2024, 1, 1), 28
-DAY = FIRST + timedelta(days=WINDOW_DAYS)
+DAYS = [FIRST + timedelta(days=WINDOW_DAYS + number) for number in range(2)]
 TYPES = pa.array(["view", "search", "view", "view", "cart", "view", "view", "purchase"])  # of a session that buys
 BUYS = 10  # one session in so many, with two order lines
 
@@ -78,7 +79,7 @@ def configuration(root: Path) -> Any:
 
 
 def prepare(root: Path, users: int) -> None:
-    """All days before the day accepted, the last of them published, and the day's files in their places."""
+    """All days before DAYS accepted, the last of them published, and the files of DAYS in their places."""
     from segmentation import history, reads
     from segmentation.contracts.acceptance import with_cells
     from segmentation.features.engine import in_order
@@ -107,14 +108,15 @@ def prepare(root: Path, users: int) -> None:
             )
         accepted = with_cells(store.objects, {day: AcceptedDay(tables, reading)})
         commits.accept(store, day, accepted[day], None)
-    history.derive(config, DAY - timedelta(days=1))
-    for name, table in rows_of(DAY, users).items():
-        (root / name).mkdir()
-        for number in ("quantity", "amount"):
-            if number in table.column_names:
-                at = table.column_names.index(number)
-                table = table.set_column(at, number, pa.array(table[number].to_numpy() / 10_000))
-        pq.write_table(table, root / name / f"{DAY}.parquet")
+    history.derive(config, DAYS[0] - timedelta(days=1))
+    for day in DAYS:
+        for name, table in rows_of(day, users).items():
+            (root / name).mkdir(exist_ok=True)
+            for number in ("quantity", "amount"):
+                if number in table.column_names:
+                    at = table.column_names.index(number)
+                    table = table.set_column(at, number, pa.array(table[number].to_numpy() / 10_000))
+            pq.write_table(table, root / name / f"{day}.parquet")
 
 
 class Imports:
@@ -140,10 +142,12 @@ def peak_mb() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
-def run(root: Path, users: int) -> tuple[list[tuple[str, float, float, int]], tuple[str, float]]:
-    """Each stage's name, seconds, those of them that imports took, and the peak memory by then in MB; and what serving took."""
+def run(root: Path, users: int, day: date) -> tuple[list[tuple[str, float, float, int]], dict[str, float]]:
+    """Each stage's name, seconds, those of them that imports took, and the peak memory by then in MB; and what the decision
+    about the model and serving took of them."""
     imports = Imports()
     figures = []
+    parts: dict[str, float] = {}
 
     def stage(name: str, work: Callable[[], Any]) -> Any:
         start, importing = time.perf_counter(), imports.seconds
@@ -156,46 +160,67 @@ def run(root: Path, users: int) -> tuple[list[tuple[str, float, float, int]], tu
 
         return stages, configuration(root)
 
+    def timed(module: Any, function: str, name: str) -> None:
+        work = getattr(module, function)
+
+        def instead(*arguments: Any) -> Any:
+            start, importing = time.perf_counter(), imports.seconds
+            try:
+                return work(*arguments)
+            finally:
+                parts[name] = time.perf_counter() - start - (imports.seconds - importing)
+
+        setattr(module, function, instead)
+
     stages, config = stage("(start)", begin)
-    read = stage("extract", lambda: stages.extract(config, DAY))["read"]
+    read = stage("extract", lambda: stages.extract(config, day))["read"]
     stage("validate", lambda: stages.validate(config, read))
-    derivation = stage("build_features", lambda: stages.build_features(config, DAY))["derivation"]
-    stage("cluster", lambda: stages.cluster(config, DAY, derivation))
+    derivation = stage("build_features", lambda: stages.build_features(config, day))["derivation"]
+    from segmentation.adjustment import policy
     from segmentation.services import day as serving
 
-    served, serve = [], serving.serve
-
-    def timed(*arguments: Any) -> Any:
-        start = time.perf_counter()
-        found = serve(*arguments)
-        served.append(("  profiles, names, actions" + (", rules" if found.anew else ""), time.perf_counter() - start))
-        return found
-
-    serving.serve = timed
-    stage("compare_segments", lambda: stages.compare_segments(config, DAY, derivation))
-    published = stage("publish", lambda: stages.publish(config, DAY, derivation))
+    timed(policy, "decide", "the decision about the model")
+    timed(serving, "serve", "profiles, names, actions" + (", rules" if day == DAYS[0] else ""))
+    stage("cluster", lambda: stages.cluster(config, day, derivation))
+    stage("compare_segments", lambda: stages.compare_segments(config, day, derivation))
+    published = stage("publish", lambda: stages.publish(config, day, derivation))
     assert published["outcome"] == "published"
     assert published["users"] == users
-    return figures, served[0]
+    return figures, parts
+
+
+def job(*arguments: str) -> Any:
+    """What a process of its own does, and prints as JSON."""
+    command = [sys.executable, __file__, *arguments]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def main() -> None:
-    if len(sys.argv) == 4:
-        job = {"prepare": prepare, "run": run}[sys.argv[1]]
-        print(json.dumps(job(Path(sys.argv[2]), int(sys.argv[3]))))
-        return
+    match sys.argv[1:]:
+        case ["prepare", root, users]:
+            print(json.dumps(prepare(Path(root), int(users))))
+        case ["run", root, users, day]:
+            print(json.dumps(run(Path(root), int(users), date.fromisoformat(day))))
+        case _:
+            measure()
+
+
+def measure() -> None:
     print(f"A daily run by stage: {SESSIONS * EVENTS_EACH:,} events on the day, a window of {WINDOW_DAYS} days")
     for users in USERS:
         with tempfile.TemporaryDirectory() as root:
-            for job in ("prepare", "run"):
-                command = [sys.executable, __file__, job, root, str(users)]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        figures, (served, seconds_served) = json.loads(done.stdout)
-        figures.append(["whole", *(sum(figure[place] for figure in figures) for place in (1, 2)), figures[-1][3]])
-        print(f"\n{f'{users:,} users':20}{'seconds':>9}{'of imports':>12}{'peak MB so far':>16}")
-        for name, seconds, importing, memory in figures:
-            print(f"{name:20}{seconds:9.2f}{importing / max(seconds, 1e-9):12.0%}{memory:16,}")
-        print(f"{served}: {seconds_served:.2f} s, {seconds_served / figures[-1][1]:.0%} of the whole")
+            job("prepare", root, str(users))
+            for day, kind in zip(DAYS, ("evaluated, rules anew", "an ordinary day"), strict=True):
+                figures, parts = job("run", root, str(users), str(day))
+                figures.append(
+                    ["whole", *(sum(figure[place] for figure in figures) for place in (1, 2)), figures[-1][3]]
+                )
+                print(f"\n{f'{users:,} users, {kind}':40}{'seconds':>9}{'of imports':>12}{'peak MB so far':>16}")
+                for name, seconds, importing, memory in figures:
+                    print(f"{name:40}{seconds:9.2f}{importing / max(seconds, 1e-9):12.0%}{memory:16,}")
+                for name, seconds in parts.items():
+                    without = figures[-1][1] - seconds
+                    print(f"  {name}: {seconds:.2f} s, the day is {figures[-1][1] / without:.2f} × the day without")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ class Clustering(Section):
     min_samples: Literal["auto"] | int = Field(
         "auto", description="DBSCAN, HDBSCAN: how many users within reach make one a core; auto: from the data."
     )
-    sample_users: int = Field(50_000, ge=100, description="The model is fitted on at most this many users.")
+    sample_users: int = Field(30_000, ge=100, description="The model is fitted on at most this many users.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the fit.")
 
     @field_validator("segments")

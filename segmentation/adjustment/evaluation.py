@@ -15,11 +15,8 @@ from segmentation.dates import block
 FAR = 0.99  # the quantile of the distances to the nearest segment beyond which a user is far
 LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
-HALVED = 1 / 2
-# A segment that still does three quarters of what the least of them did when the model was made keeps its place; one that has
-# parted would be worth four times as much as two as the best candidate was then. Planted births, deaths and sales stay below
-# 3.6, splits go beyond 8.
-LEAST, PARTED = 1, 4
+# Of what a segment was worth; and of what one more saved, when the model was made. docs/architecture.md has what was measured.
+HALVED, PARTED = 1 / 2, 4
 
 
 class Saved(NamedTuple):
@@ -72,13 +69,14 @@ def evaluate(
 
     Returns `date`; `users`; `far`, the share of users beyond the reference's distance; `far_noise`, the share that chance
     reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments that are worth half
-    of what they were at the most, and less than three quarters of what the least of them was, if that is more than chance
+    of what they were at the most, and less than the least of them was, if that is more than chance
     (where they have no centres: that have half of their share at the most); `parted`, the segment that would save four times
     as much as two as the best candidate did, None if there is none; `drift`, the features with an alarm. Where segments have
     centres, `worth` and `saved` as in the reference, without the errors.
     """
     users, before = len(distances), reference["users"]
     shares = _shares(distances, ids)
+    worth = _worth(distances, ids) if saved is not None else {}
     parted = None
     if users and before and ids:
         far = round(float(np.mean(reach > reference["far"])), 6)
@@ -92,7 +90,7 @@ def evaluate(
                 if shares[segment] <= share * HALVED and _effect(share, shares[segment]) > chance
             ]
         else:
-            halved = _faded(_worth(distances, ids), reference["worth"])
+            halved = _faded(worth, reference["worth"])
             mean, error = reference["saved"]
             if saved.mean > PARTED * mean and saved.mean - mean > CERTAIN * math.hypot(saved.error, error):
                 parted = ids[saved.segment]
@@ -100,8 +98,7 @@ def evaluate(
         far, far_noise, halved = 0.0, 1.0, []
     measured = {}
     if saved is not None:
-        worth = {segment: mean for segment, (mean, _) in _worth(distances, ids).items()}
-        measured = {"worth": worth, "saved": saved.mean}
+        measured = {"worth": {segment: mean for segment, (mean, _) in worth.items()}, "saved": saved.mean}
     return {
         "date": day.isoformat(),
         "users": users,
@@ -174,7 +171,7 @@ def _faded(worth: Mapping[str, Sequence[float]], founded: Mapping[str, Sequence[
     return [
         segment
         for segment, (before, error) in sorted(founded.items())
-        if worth[segment][0] <= min(HALVED * before, LEAST * least)
+        if worth[segment][0] <= min(HALVED * before, least)
         and before - worth[segment][0] > CERTAIN * math.hypot(error, worth[segment][1])
     ]
 
