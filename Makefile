@@ -1,6 +1,11 @@
 # Needs Python >= 3.11 and make; everything else is installed into .venv from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
+# uv if it is on the PATH (seconds), else the standard library's venv and pip (minutes).
+UV := $(shell command -v uv 2>/dev/null)
+VENV = $(if $(UV),uv venv --quiet --allow-existing --python $(PYTHON),$(PYTHON) -m venv) .venv
+INSTALL = $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check) \
+  --quiet --constraint constraints.txt --editable
 # What the demo is about: complete_journey, a real grocery chain, or simulated, a shop that is made up.
 DATA ?= complete_journey
 
@@ -22,7 +27,7 @@ test: .venv/installed  ## Run all tests
 lint: .venv/installed  ## Check style, types and import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: .venv/installed  ## Measure speed and quality, each figure beside a peer measured in the same run (hours)
+bench: .venv/peers  ## Measure speed and quality, each figure beside a peer measured in the same run (hours)
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 	@$(BIN)/python benchmarks/adjustment.py --seeds 3 --first-seed 10
 
@@ -33,15 +38,13 @@ soak: .venv/installed  ## Hours of random histories with faults, thirty days bac
 clean:  ## Remove the virtual environment and the demo's files
 	rm -rf .venv .demo build *.egg-info
 
-# uv if it is on the PATH (seconds), else the standard library's venv and pip (minutes).
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version)'
 	@echo "Installing into .venv (once) ..." >&2
-	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[airflow,demo,dev]'; \
-	else \
-	  $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[airflow,demo,dev]'; \
-	fi
+	@$(VENV) && $(INSTALL) '.[airflow,demo,dev]'
+	@touch $@
+
+# A peer of the benchmarks that is compiled where it is installed.
+.venv/peers: .venv/installed
+	@$(INSTALL) '.[peers]' || echo "pyfim needs a C compiler; the benchmarks go on without it" >&2
 	@touch $@
