@@ -131,12 +131,16 @@ def history(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=READ)
-def decisions(context: typer.Context, as_json: Json = False) -> None:
+def decisions(
+    context: typer.Context,
+    lang: Annotated[Language, typer.Option(help="The language of the sentences.")] = Language.en,
+    as_json: Json = False,
+) -> None:
     """What was decided about the segments on each day, in one sentence."""
     from segmentation.cli import tables
     from segmentation.monitor import read_models
 
-    show(read_models.decisions(open_history(context)), as_json, tables.decisions)
+    show(read_models.decisions(open_history(context), lang.value), as_json, tables.decisions)
 
 
 @app.command(rich_help_panel=READ)

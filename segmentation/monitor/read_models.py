@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from segmentation.adjustment.wording import sentence
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
@@ -22,6 +23,7 @@ from segmentation.store.snapshots import LAPSED, NEW, NOISE, Folder
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 from segmentation.tables import USERS
+from segmentation.texts import Texts
 from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
@@ -159,9 +161,11 @@ def week_before(state: State, day: date) -> date | None:
     return whole[-1] if whole else earlier[0] if earlier else None
 
 
-def decisions(store: Store) -> list[Record]:
-    """The decision of every published day, in order: date, decision, evidence in numbers, one sentence."""
-    return [decision_of(store, published) for _, published in sorted(store.state().published.items())]
+def decisions(store: Store, lang: str = "en") -> list[Record]:
+    """The decision of every published day, in order: date, decision, evidence in numbers, one sentence in the language."""
+    texts = Texts(lang)
+    found = [decision_of(store, published) for _, published in sorted(store.state().published.items())]
+    return [{**decision, "sentence": sentence(decision, texts)} for decision in found]
 
 
 def decision(store: Store, day: date) -> Record:

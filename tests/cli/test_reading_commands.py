@@ -88,6 +88,9 @@ def test_the_other_commands_print_their_record_as_json(run: Run, made_up: Config
     assert parsed(run("digest", "--json")) == {"digest": store.state().digest()}
     assert parsed(run("verify", "--json")) == {"ok": True, "problems": []}
     assert parsed(run("decisions", "--json")) == read_models.decisions(store)
+    first = parsed(run("decisions", "--lang", "zh", "--json"))[0]["sentence"]
+    assert first.isascii() is False
+    assert first == read_models.decisions(store, "zh")[0]["sentence"]
     assert parsed(run("quality", "--date", str(FIRST), "--json")) == read_models.quality(store, FIRST) | {"files": []}
     assert parsed(run("features", "--json")) == read_models.features()
     assert parsed(run("log", "--json")) == read_models.log(store)
