@@ -162,9 +162,14 @@ def week_before(state: State, day: date) -> date | None:
 
 
 def decisions(store: Store, lang: str = "en") -> list[Record]:
-    """The decision of every published day, in order: date, decision, evidence in numbers, one sentence in the language."""
-    texts = Texts(lang)
+    """The decision of every published day, in order: date, decision, evidence in numbers, one sentence in the language.
+
+    In English as it was written on the day.
+    """
     found = [decision_of(store, published) for _, published in sorted(store.state().published.items())]
+    if lang == "en":
+        return found
+    texts = Texts(lang)
     return [{**decision, "sentence": sentence(decision, texts)} for decision in found]
 
 
