@@ -132,7 +132,7 @@ def _grown(points: Matrix, centres: Matrix) -> Grown:
             continue
         axis = int(np.argmax(members.var(axis=0)))
         high = members[:, axis] > members[:, axis].mean()
-        if not high.any():
+        if high.all() or not high.any():  # equal values, whose mean may be a last digit off
             continue
         pair = kmeans.continued(members, np.array([members[~high].mean(axis=0), members[high].mean(axis=0)]))
         # The half that stays is the one that is nearer to where the segment was.

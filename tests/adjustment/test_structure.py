@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.cluster import KMeans
 
-from segmentation.adjustment.structure import Piecewise, piecewise, saved
+from segmentation.adjustment.structure import Piecewise, _grown, piecewise, saved
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
 from segmentation.clustering.transform import Transform
@@ -146,6 +146,15 @@ def test_a_segment_is_added_where_one_has_parted_although_nobody_is_far() -> Non
     assert found.evidence["saved"][1] < 4 * before.mean < found.evidence["saved"][0]
     for place in ((6.5, 9), (11.5, 9)):
         assert np.abs(own_units(found.fit) - np.array(place)).sum(axis=1).min() < 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [0.1, 0.7, 1.1, 2.3])
+@pytest.mark.parametrize("users", [3, 6, 7, 11])
+def test_a_segment_of_equal_users_is_not_halved(value: float, users: int) -> None:
+    """The mean of equal numbers may be above or below all of them."""
+    points = np.full((users, 1), value)
+    assert _grown(points, np.array([[value]])).centres.tolist() == [[value]]
 
 
 def test_what_one_segment_more_saves_is_the_inertia_that_k_means_with_one_more_has_less() -> None:
