@@ -16,12 +16,13 @@ FAR = 0.99  # the quantile of the distances to the nearest segment beyond which 
 LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
 # Of what a segment was worth; and of what one more saved, when the model was made. docs/architecture.md has what was measured.
-HALVED, PARTED = 1 / 2, 4
+HALVED, PARTED = 1 / 2, 3
+NOTHING = 0.01  # squared standard deviations per user that are next to nothing, whatever one more saved before
 
 
 class Saved(NamedTuple):
-    """What one segment more would save: squared distance per user, its standard error, and which of the segments it would
-    halve."""
+    """What one segment more would save, beyond what moving the one that it halves would: squared distance per user, its
+    standard error, and which one it halves."""
 
     mean: float
     error: float
@@ -52,7 +53,7 @@ def fitted(distances: Matrix, ids: Sequence[str], reach: Matrix, saved: Saved | 
     figures = {"users": users, "far": far, "shares": _shares(distances, ids)}
     if saved is None:
         return figures
-    return {**figures, "worth": _worth(distances, ids), "saved": [saved.mean, saved.error]}
+    return {**figures, "worth": _worth(distances, ids), "saved": [max(saved.mean, NOTHING), saved.error]}
 
 
 def evaluate(
@@ -70,7 +71,7 @@ def evaluate(
     Returns `date`; `users`; `far`, the share of users beyond the reference's distance; `far_noise`, the share that chance
     reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments that are worth half
     of what they were at the most, and less than the least of them was, if that is more than chance
-    (where they have no centres: that have half of their share at the most); `parted`, the segment that would save four times
+    (where they have no centres: that have half of their share at the most); `parted`, the segment that would save three times
     as much as two as the best candidate did, None if there is none; `drift`, the features with an alarm. Where segments have
     centres, `worth` and `saved` as in the reference, without the errors.
     """
@@ -83,14 +84,14 @@ def evaluate(
         chance = CERTAIN * math.sqrt(1 / users + 1 / before)
         angle = math.asin(math.sqrt(1 - FAR)) + chance / 2  # where _effect is `chance`
         far_noise = round(math.sin(min(angle, math.pi / 2)) ** 2, 6)
-        if saved is None or "worth" not in reference:  # which models of an earlier version have not
+        if saved is None or "worth" not in reference:  # which one of an earlier version has not
             halved = [
                 segment
                 for segment, share in sorted(reference["shares"].items())
                 if shares[segment] <= share * HALVED and _effect(share, shares[segment]) > chance
             ]
         else:
-            halved = _faded(worth, reference["worth"])
+            halved = _faded(worth, reference)
             mean, error = reference["saved"]
             if saved.mean > PARTED * mean and saved.mean - mean > CERTAIN * math.hypot(saved.error, error):
                 parted = ids[saved.segment]
@@ -151,29 +152,40 @@ def _shares(distances: Matrix, ids: Sequence[str]) -> dict[str, float]:
 
 
 def _worth(distances: Matrix, ids: Sequence[str]) -> dict[str, list[float]]:
-    """What leaving each segment out would cost, in squared distance per user, if its users went to the next one: [mean,
-    standard error]; empty with fewer than two segments or without users."""
-    if len(ids) < 2 or not len(distances):
-        return {}
-    first, second = np.partition(distances, 1, axis=1)[:, :2].T ** 2
-    nearest, cost, users = np.argmin(distances, axis=1), second - first, len(distances)
-    mean = np.bincount(nearest, weights=cost, minlength=len(ids)) / users
-    square = np.bincount(nearest, weights=cost**2, minlength=len(ids)) / users
-    error = np.sqrt(np.maximum(square - mean**2, 0) / users)
+    """`worths` by segment: [mean, standard error], rounded."""
     return {
         segment: [round(float(value), 6), round(float(wide), 6)]
-        for segment, value, wide in zip(ids, mean, error, strict=True)
+        for segment, value, wide in zip(ids, *worths(distances), strict=True)
     }
 
 
-def _faded(worth: Mapping[str, Sequence[float]], founded: Mapping[str, Sequence[float]]) -> list[str]:
-    least = min((mean for mean, _ in founded.values()), default=0.0)
-    return [
-        segment
-        for segment, (before, error) in sorted(founded.items())
-        if worth[segment][0] <= min(HALVED * before, least)
-        and before - worth[segment][0] > CERTAIN * math.hypot(error, worth[segment][1])
-    ]
+def worths(distances: Matrix) -> tuple[Matrix, Matrix]:
+    """What leaving each segment out would cost, in squared distance per user, if its users went to the next one; and its
+    standard error. distances: (users, segments); nothing is worth anything without users, or a next one."""
+    users, segments = distances.shape
+    if segments < 2 or not users:
+        return np.zeros(segments), np.zeros(segments)
+    first, second = np.partition(distances, 1, axis=1)[:, :2].T ** 2
+    nearest, cost = np.argmin(distances, axis=1), second - first
+    mean = np.bincount(nearest, weights=cost, minlength=segments) / users
+    square = np.bincount(nearest, weights=cost**2, minlength=segments) / users
+    return mean, np.sqrt(np.maximum(square - mean**2, 0) / users)
+
+
+def limits(reference: Mapping[str, Any]) -> dict[str, float]:
+    """By segment: what it is worth at the most if it has faded. reference: what `fitted` gave, with centres."""
+    founded = {segment: mean for segment, (mean, _) in reference["worth"].items()}
+    least = min((mean for mean in founded.values() if mean > 0), default=0.0)
+    return {segment: min(HALVED * mean, least) for segment, mean in sorted(founded.items())}
+
+
+def _faded(worth: Mapping[str, Sequence[float]], reference: Mapping[str, Any]) -> list[str]:
+    found = []
+    for segment, limit in limits(reference).items():
+        (before, error), (now, wide) = reference["worth"][segment], worth[segment]
+        if now <= limit and before - now > CERTAIN * math.hypot(error, wide):
+            found.append(segment)
+    return found
 
 
 def _effect(one: float, other: float) -> float:

@@ -291,7 +291,8 @@ class _Day:
         if lacking:
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
         lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
-        scheduled = _challenged(today) > parent.decision["state"]["challenged"]
+        challenged = parent.decision["state"]["challenged"]
+        scheduled = _challenged(today) not in (challenged, challenged - 1)
         by_centres = parent.fit.algorithm == "kmeans"
         piecewise = by_centres and not lone and today.recipe.clustering.segments == "auto"
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
@@ -321,10 +322,10 @@ class _Day:
             keep = None if reason in ("lone", *LOST) else len(parent.model.segments)
             new = today.fitted(keep)
             fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering)
-            decided = self._challenge(reason, fit, new.evidence, evidence, evaluations)
+            decided = self._challenge(reason, fit, new.evidence, evidence, evaluations, scheduled)
         if decided:
             return decided
-        pending = figures["halved"] or figures["parted"]  # moving the centres along would hide it
+        pending = not lost and (figures["halved"] or figures["parted"])  # moving the centres along would hide it
         if moved is not None and not moved.differs and not pending:
             return self.update(moved.fit, {**moved.evidence, **evidence})
         return self.hold(
@@ -345,7 +346,12 @@ class _Day:
         parent, recipe = self.parent, self.today.recipe
         founded = parent.reference["evaluation"]
         segments = {reason["reason"]: reason.get("segments", ()) for reason in due}
-        faded = [number for number, name in enumerate(parent.model.ids) if name in segments.get("halved", ())]
+        limits = evaluation.limits(founded) if "worth" in founded else {}  # a model of an earlier version has not
+        faded = {
+            number: limits[name]
+            for number, name in enumerate(parent.model.ids)
+            if name in limits and name in segments.get("halved", ())
+        }
         saved_then = founded.get("saved", [0.0])[0]
         far_share = max(recipe.adjustment.far_share, figures["far_noise"])
         return structure.piecewise(
@@ -361,7 +367,13 @@ class _Day:
         )
 
     def _challenge(
-        self, reason: str, fit: Fit, figures: Document, evidence: Document, evaluations: list[Document]
+        self,
+        reason: str,
+        fit: Fit,
+        figures: Document,
+        evidence: Document,
+        evaluations: list[Document],
+        scheduled: bool = False,
     ) -> Decided | None:
         """Take or propose another fit if its structure is another one; None, with evidence, if it is not."""
         today, parent = self.today, self.parent
@@ -371,7 +383,7 @@ class _Day:
         if not compared.differs:
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
             shift = compared.evidence["centre_shift"]
-            renewed = reason == "scheduled" and shift is not None and shift > settings.max_centre_shift
+            renewed = scheduled and shift is not None and shift > settings.max_centre_shift
             return self.renew(compared, evidence) if renewed else None
         if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence)

@@ -1,18 +1,19 @@
-"""Which segments are no more, and which are new: one more where users are far from all, one fewer where few are left.
+"""Which segments are no more, and which are new: one more where users are far from all or have parted, one fewer where one is
+worth little.
 
 A model that is fitted anew cuts the whole shop in another way that explains about as much: everybody's segment would change
 because a few users came. Here all segments stay but those that are added or left out, so that the change is as small as what
 happened, and is found as what it is.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from segmentation.adjustment.evaluation import FAR, PARTED, Saved
+from segmentation.adjustment.evaluation import FAR, PARTED, Saved, worths
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
 from segmentation.clustering.selection import SMALLEST_SHARE
@@ -22,7 +23,7 @@ from segmentation.config import Clustering
 # Of the far users, beyond the 1 % that are always far: what has to be brought home in all, and by each new segment.
 EXPLAINED, STEP = 1 / 2, 1 / 3
 # What a segment for them saves, as a multiple of what one more saved when the model was made: a group, not some who stray.
-SETTLED = 2
+SETTLED = 1.5
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def piecewise(
     along: Fit,
     far: float,
     before: pa.Table,
-    faded: Collection[int],
+    faded: Mapping[int, float],
     far_share: float,
     saved_then: float,
     parted: bool,
@@ -51,14 +52,16 @@ def piecewise(
     """Another structure, if the alarms are explained by one.
 
     parent: of K-means; along: its centres moved along; far: its 99 % distance; before: today's users as the parent reads
-    them; faded: which of the segments have lost what they were worth; far_share: the share of far users that raises an alarm;
+    them; faded: of the segments that have lost what they were worth, what they are worth at the most if they are to be left
+    out; far_share: the share of far users that raises an alarm;
     saved_then: what a segment more saved when the model was made; parted: whether a segment has parted.
 
-    * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users, saves twice what one
-      did when the model was made, and brings home a third of those that are far (beyond the 1 % that always are), until no
-      alarm is left; and only if they bring home half of them in all, which centres that are moved along do not.
-    * Where one has parted they are added while each saves four times what one did then.
-    * The faded ones are left out, as long as `min_segments` are left.
+    * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users, saves half as much
+      again as one did when the model was made, and brings home a third of those that are far (beyond the 1 % that always
+      are), until no alarm is left; and only if they bring home half of them in all, which centres that are moved along do not.
+    * Where one has parted they are added while each saves three times what one did then.
+    * The faded ones are left out, as long as `min_segments` are left: one at a time, because of two groups that have become
+      one each is worth nothing while the other is there.
 
     Cost: bounded, on the sample that a model is fitted on.
     """
@@ -92,12 +95,18 @@ def piecewise(
         if apart or home(now, left, EXPLAINED):
             sure = (centres, left)
     centres, left = sure
-    kept = [number for number in range(len(centres)) if number not in faded]
-    if faded and len(kept) >= settings.min_segments:
-        centres = centres[kept]
-        evidence["without"] = beyond(centres)
-    if centres is parent.centres:
+    kept = list(range(len(centres)))
+    while len(kept) > settings.min_segments:
+        worth, _ = worths(kmeans.distances(points, centres[kept]))
+        due = [pair for pair in zip(worth, kept, strict=True) if pair[0] <= faded.get(pair[1], -1.0)]
+        if not due:
+            break
+        kept.remove(min(due)[1])
+    if len(kept) < len(centres):
+        evidence["without"] = beyond(centres[kept])
+    elif centres is parent.centres:
         return Piecewise(None, evidence)
+    centres = centres[kept]
     return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence)
 
 
@@ -139,14 +148,13 @@ def _grown(points: Matrix, centres: Matrix) -> Grown:
         pair = pair[np.argsort(((pair - centres[number]) ** 2).sum(axis=1), kind="stable")]
         start = np.vstack([centres, pair[1:]])
         start[number] = pair[0]
-        found = kmeans.continued(points, start, free=(number, len(centres)))
-        tried.append((float(_squares(points, found).sum()), number, found))
+        halves = kmeans.continued(points, start, free=(number, len(centres)))
+        tried.append((float(_squares(points, halves).sum()), number, halves))
     if not tried:
         return Grown(centres, 0.0, Saved(0.0, 0.0, 0))
     _, number, best = min(tried, key=lambda one: one[:2])
     sizes = np.bincount(np.argmin(kmeans.distances(points, best), axis=1), minlength=len(best))
-    gain = _squares(points, centres) - _squares(points, best)
-    error = gain.std() / np.sqrt(len(points))
-    return Grown(
-        best, float(sizes.min() / len(points)), Saved(round(float(gain.mean()), 6), round(float(error), 6), number)
-    )
+    # A segment that has only moved needs no second one: what counts is what two save beyond the one, moved.
+    gain = _squares(points, kmeans.continued(points, centres, free=(number,))) - _squares(points, best)
+    saved = Saved(round(float(gain.mean()), 6), round(float(gain.std()) / len(points) ** 0.5, 6), number)
+    return Grown(best, float(sizes.min() / len(points)), saved)

@@ -181,6 +181,16 @@ def test_a_segment_is_halved_when_it_is_worth_half(today: np.ndarray, halved: li
     assert with_centres(line((600, 0.0), (400, 10.0)), today)["halved"] == halved
 
 
+def test_a_segment_that_never_was_worth_anything_hides_no_other() -> None:
+    ids = ["left", "middle", "right"]
+    before, today = (np.abs(places[:, None] - [0.0, 5.0, 10.0]) for places in (np.repeat([0.0, 10.0], 500),) * 2)
+    today = today[:600]
+    reference = fitted_with(before, ids, reach(before, ids), Saved(1.0, 0.0, 0))
+    assert reference["worth"]["middle"] == [0.0, 0.0]
+    found = evaluate_with(DAY, today, ids, reach(today, ids), reference, QUIET, Saved(1.0, 0.0, 0))
+    assert found["halved"] == ["right"]
+
+
 def test_a_segment_that_is_worth_more_than_another_was_keeps_its_place() -> None:
     """A third of the first is left; it is still worth more than the second was, which served well."""
     assert with_centres(line((900, 0.0), (100, 10.0)), line((300, 0.0), (700, 10.0)))["halved"] == []
@@ -188,9 +198,15 @@ def test_a_segment_that_is_worth_more_than_another_was_keeps_its_place() -> None
 
 @pytest.mark.parametrize(
     ("saved", "error", "parted"),
-    [((0.5, 2.1), 0.0, "right"), ((0.5, 1.9), 0.0, None), ((0.5, 2.1), 0.5, None), ((0.5, 2.1), 0.3, "right")],
+    [
+        ((0.5, 1.6), 0.0, "right"),
+        ((0.5, 1.4), 0.0, None),
+        ((0.5, 1.6), 0.3, None),
+        ((0.5, 1.6), 0.2, "right"),
+        ((0.0, 0.02), 0.0, None),  # next to nothing is no group, however many times nothing it is
+    ],
 )
-def test_a_segment_has_parted_when_two_would_save_four_times_as_much(
+def test_a_segment_has_parted_when_two_would_save_three_times_as_much(
     saved: tuple[float, float], error: float, parted: str | None
 ) -> None:
     """Beyond chance: 3.09 standard errors of the difference, which are √2 of each."""

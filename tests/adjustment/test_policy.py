@@ -1,6 +1,7 @@
 """The decisions of many days in a row, on made-up users whose changes are known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -178,6 +179,50 @@ def test_a_group_that_becomes_like_another_leaves_its_segment_to_be_dissolved() 
     assert 10 < changes[0][0] <= 25 + 21  # the last of them goes on day 25
     assert len(shop.ids) == 2
     assert shop.ids < was
+
+
+@pytest.mark.parametrize("segments", [2, "auto"])
+def test_an_alarm_that_calls_for_what_may_not_be_does_not_keep_the_centres_from_moving(segments: int | str) -> None:
+    """One of two groups comes near the other, and everybody drifts on, day after day; there are never fewer than two."""
+    here, there = CENTRES[:2]
+
+    def places(number: int) -> np.ndarray:
+        points = crowd(centres=CENTRES[:2])
+        points[1::2] += (here - there) * 0.6 * min(number / 10, 1)
+        return points + np.array([0.0, 0.01]) * number
+
+    shop = Shop(clustering={"segments": segments}, adjustment={"ask_above": 1.0, "drift_distance": 0.02})
+    decisions = shop.days(places, 80)
+    alarmed = [
+        one for one in decisions if any(alarm["reason"] == "halved" for alarm in one["evidence"].get("alarms", ()))
+    ]
+    assert "update" in {one["decision"] for one in alarmed}
+    assert len(shop.ids) == 2
+
+
+def test_a_longer_time_between_challenges_counts_at_once() -> None:
+    """The number of a block of 28 days is three times that of a block of 91."""
+    shop = Shop(adjustment={"challenge_every_days": 28})
+    shop.days(walking(crowd()), 30)
+    shop.recipe = recipe(adjustment={"challenge_every_days": 91})
+    decisions = shop.days(walking(crowd()), 100)
+    assert sum("challenge" in one["evidence"] for one in decisions) in (1, 2)
+
+
+def test_a_model_of_an_earlier_version_loses_no_segment_for_a_halved_share() -> None:
+    """A group apart from all others has a third of its users left; what it was worth is not known."""
+    shop = Shop(adjustment={"ask_above": 1.0})
+    shop.run(crowd())
+    assert shop.parent is not None
+    founded = {
+        name: value for name, value in shop.parent.reference["evaluation"].items() if name not in ("worth", "saved")
+    }
+    shop.parent = replace(shop.parent, reference={**shop.parent.reference, "evaluation": founded})
+    rest = np.arange(USERS) % 9 != 2
+    decisions = shop.days(walking(crowd()[rest & (np.arange(USERS) % 9 != 5)]), 30)
+    assert any(one["evidence"].get("evaluation", {}).get("halved") for one in decisions)
+    assert "restructure" not in {decision for _, decision, _ in told(decisions)}
+    assert len(shop.ids) == 3
 
 
 def test_a_large_change_is_proposed_and_not_again_before_its_time(grown: Places) -> None:

@@ -1,6 +1,6 @@
 """Segments are added where users are far from all, and left out where nobody is left; all others stay as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.cluster import KMeans
 
+from segmentation.adjustment import evaluation
 from segmentation.adjustment.structure import Piecewise, _grown, piecewise, saved
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
@@ -40,13 +41,13 @@ def changed(
     fit: Fit,
     far: float,
     points: np.ndarray,
-    faded: Sequence[int] = (),
+    faded: Mapping[int, float] | None = None,
     saved_then: float = 0.0,
     parted: bool = False,
     **settings: int,
 ) -> Piecewise:
     clustering = SETTINGS.model_copy(update=settings)
-    return piecewise(fit, fit, far, table(points), faded, 0.02, saved_then, parted, clustering)
+    return piecewise(fit, fit, far, table(points), faded or {}, 0.02, saved_then, parted, clustering)
 
 
 def own_units(fit: Fit) -> np.ndarray:
@@ -96,12 +97,12 @@ def test_no_segment_is_added_for_a_few_for_the_scattered_or_beyond_the_most(
     assert changed(fit, far, np.vstack([crowd(FOUR), newcomers]), **settings).fit is None
 
 
-def test_far_users_get_no_segment_that_saves_less_than_twice_what_one_always_would() -> None:
+def test_far_users_get_no_segment_that_saves_less_than_half_again_what_one_always_would() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)])
     (saves,) = changed(fit, far, today).evidence["saved"]
-    assert changed(fit, far, today, saved_then=saves * 0.49).fit is not None
-    assert changed(fit, far, today, saved_then=saves * 0.51).fit is None
+    assert changed(fit, far, today, saved_then=saves * 0.66).fit is not None
+    assert changed(fit, far, today, saved_then=saves * 0.67).fit is None
 
 
 def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
@@ -110,7 +111,7 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     today = crowd(FOUR) + np.array([2.5, 0.0])
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
-    assert piecewise(fit, moved, far, table(today), (), 0.02, 0.0, False, SETTINGS).fit is None
+    assert piecewise(fit, moved, far, table(today), {}, 0.02, 0.0, False, SETTINGS).fit is None
 
 
 def test_a_segment_that_parted_becomes_two() -> None:
@@ -128,7 +129,7 @@ def test_a_faded_segment_is_left_out_and_the_others_stay_exactly() -> None:
     """Its last users stand between the others, who take them."""
     fit, far = founded(crowd([*FOUR, (4.5, 4.5, 250)]), 5)
     middle = int(np.argmin(np.abs(own_units(fit) - 4.5).sum(axis=1)))
-    found = changed(fit, 5 * far, crowd([*FOUR, (4.5, 4.5, 30)]), faded=[middle])
+    found = changed(fit, 5 * far, crowd([*FOUR, (4.5, 4.5, 30)]), faded={middle: np.inf})
     assert found.fit is not None
     assert np.array_equal(found.fit.centres, np.delete(fit.centres, middle, axis=0))
 
@@ -143,7 +144,7 @@ def test_a_segment_is_added_where_one_has_parted_although_nobody_is_far() -> Non
     assert found.fit is not None
     assert len(found.fit.centres) == 5
     assert len(found.evidence["saved"]) == 2
-    assert found.evidence["saved"][1] < 4 * before.mean < found.evidence["saved"][0]
+    assert found.evidence["saved"][1] < 3 * before.mean < found.evidence["saved"][0]
     for place in ((6.5, 9), (11.5, 9)):
         assert np.abs(own_units(found.fit) - np.array(place)).sum(axis=1).min() < 1
 
@@ -172,16 +173,28 @@ def test_what_one_segment_more_saves_is_the_inertia_that_k_means_with_one_more_h
     assert 0 < found.error < found.mean / 20
 
 
+def test_of_two_groups_that_have_become_one_one_keeps_its_segment() -> None:
+    """Each is worth next to nothing while the other is there; without the other it is worth what a group is."""
+    fit, far = founded(crowd([*FOUR, (30, 0, 250), (30, 9, 250)]), 6)
+    two = np.argsort(own_units(fit)[:, 0])[4:]
+    before, today = (table(crowd([*FOUR, *ends])) for ends in ([(30, 0, 250), (30, 9, 250)], [(30, 4.5, 500)]))
+    limits = dict(zip(two.tolist(), evaluation.worths(fit.distances(before))[0][two] / 2, strict=True))
+    assert all(evaluation.worths(fit.distances(today))[0][number] < limit for number, limit in limits.items())
+    found = changed(fit, far, crowd([*FOUR, (30, 4.5, 500)]), faded=limits)
+    assert found.fit is not None
+    assert len(found.fit.centres) == 5
+
+
 def test_there_are_never_fewer_segments_than_the_configuration_allows() -> None:
     fit, far = founded(crowd(FOUR), 4)
-    assert changed(fit, 100 * far, crowd(FOUR), faded=[0, 1, 2], min_segments=2).fit is None
+    assert changed(fit, 100 * far, crowd(FOUR), faded=dict.fromkeys(range(3), np.inf), min_segments=4).fit is None
 
 
 def test_the_order_of_the_rows_changes_nothing() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
     reordered = today.take(np.random.default_rng(0).permutation(today.num_rows)).sort_by("user_id")
-    first, again = (piecewise(fit, fit, far, rows, (), 0.02, 0.0, False, SETTINGS) for rows in (today, reordered))
+    first, again = (piecewise(fit, fit, far, rows, {}, 0.02, 0.0, False, SETTINGS) for rows in (today, reordered))
     assert first.fit is not None
     assert again.fit is not None
     assert first.fit.document() == again.fit.document()
