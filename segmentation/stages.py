@@ -10,16 +10,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation import reads
+from segmentation import crossings, reads
 from segmentation.adjustment import policy
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
 from segmentation.config import Config, Recipe
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
+from segmentation.contracts.currency import check_currency
 from segmentation.contracts.sign_ups import with_sign_ups
 from segmentation.dates import window
 from segmentation.errors import DataContractError
@@ -40,7 +40,6 @@ from segmentation.tables import ORDERS, REVIEWS, USERS
 from segmentation.texts import LANGUAGES, Texts
 from segmentation.tracking import memberships as tracking
 from segmentation.tracking.aliases import aliases
-from segmentation.tracking.causes import Causes
 from segmentation.tracking.first_seen import seen_before
 from segmentation.tracking.identity import segment_events
 from segmentation.tracking.migrations import migrations
@@ -183,7 +182,7 @@ def build_features(config: Config, day: date) -> dict[str, Any]:
             if table.cells:
                 cells.setdefault(name, {})[other.isoformat()] = table.cells
                 columns.update(f"{name}.{column}" for column in table.columns)
-    _check_currency(day, accepted)
+    check_currency(day, accepted)
     dimension = state.users_on(day)
     parent = state.published[asked.parent] if asked.parent else None
     document: dict[str, Any] = {
@@ -222,18 +221,6 @@ def _orders(window: Mapping[date, AcceptedDay]) -> dict[str, str]:
     """Day → its accepted rows of orders."""
     tables = ((day, accepted.activity.get(ORDERS)) for day, accepted in window.items())
     return {day.isoformat(): table.accepted for day, table in tables if table and table.accepted}
-
-
-def _check_currency(day: date, window: Mapping[date, AcceptedDay]) -> None:
-    found: dict[str, date] = {}
-    for other, accepted in window.items():
-        if ORDERS in accepted.tables and (currency := accepted.tables[ORDERS].quality.get("currency")):
-            found.setdefault(currency, other)
-    if len(found) > 1:
-        told = ", ".join(f"{currency} (first on {other})" for currency, other in sorted(found.items()))
-        raise DataContractError(
-            f"{day}: the orders of its window are in several currencies: {told}; convert them to one"
-        )
 
 
 def _with_excluded(quality: dict[str, Any], excluded: int, there: int, users: int) -> dict[str, Any]:
@@ -341,7 +328,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
     else:
         parent = _parent(store, inputs["parent_folder"], date.fromisoformat(inputs["derivation"]["parent"][0]))
         before = _standing(inputs)
-        causes = _causes(inputs, day, features, before, model) if before else _nobody_crossed
+        causes = crossings.causes(inputs, day, features, before, model) if before else crossings.nobody_crossed
         known = np.asarray(features["seen_before"].to_numpy(zero_copy_only=False))
         members = tracking.follow(
             day,
@@ -351,7 +338,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
             recipe.adjustment,
             known,
             causes,
-            _redefined(inputs, day, users, before, recipe),
+            crossings.redefined(inputs, day, users, before, recipe),
             at_once=decision["decision"] == policy.RESTRUCTURE,
         )
     present = members.filter(pc.is_valid(members["segment_id"]))
@@ -396,47 +383,6 @@ def _serve(folder: Folder, inputs: Inputs, recipe: Recipe, today: serving.Today)
         folder.put_table(name, made)
     anew = {"hashes": folder.hashes_of_rules(), "folder": folder.path} if served.anew else {}
     folder.put_json("rules", {**served.rules, **anew})
-
-
-def _causes(inputs: Inputs, day: date, features: pa.Table, before: policy.Standing, model: Model) -> Causes:
-    """Why users cross borders today, by where the parent's model puts them."""
-    settings = before.model.made_by.features
-
-    def placed(found: pa.Table) -> tuple[pa.Array, tracking.Assignment]:
-        states = before.model.states(before.fit)
-        return found["user_id"].combine_chunks(), tracking.Assignment.of(states, before.fit.distances(found))
-
-    def now() -> tuple[pa.Array, tracking.Assignment]:
-        same = settings == model.made_by.features
-        return placed(features if same else inputs.features(day, day, settings))
-
-    def idle() -> tuple[pa.Array, tracking.Assignment]:
-        return placed(inputs.features(day, before.day, settings))
-
-    return Causes(features["user_id"].combine_chunks(), idle, None if before.model.fit == model.fit else now)
-
-
-def _nobody_crossed(crossed: npt.NDArray[np.bool_], *_: pa.Array) -> npt.NDArray[np.str_]:
-    """The causes where the parent's day had no segments to come from."""
-    return np.array([], dtype="<U9")
-
-
-def _redefined(
-    inputs: Inputs, day: date, users: pa.Array, before: policy.Standing | None, recipe: Recipe
-) -> tracking.Redefined:
-    """Who comes or goes only because the team counts or excludes him now, or because the window is another one."""
-    excluded = inputs.excluded()
-    parent = inputs.of_parent()
-    counted = parent.excluded() if parent else excluded
-    if before and before.model.made_by.features.window_days != recipe.features.window_days:
-        others = inputs.sums(day, day, before.model.made_by.features)["user_id"].combine_chunks()
-        excluded = pa.concat_arrays([excluded, _without(others, users)])
-        counted = pa.concat_arrays([counted, _without(users, others)])
-    return tracking.Redefined.of(excluded, counted)
-
-
-def _without(users: pa.Array, others: pa.Array) -> pa.Array:
-    return users.filter(pc.invert(pc.is_in(users, value_set=others)))
 
 
 def _moved(members: pa.Table) -> int:

@@ -138,9 +138,9 @@ def decisions(
 ) -> None:
     """What was decided about the segments on each day, in one sentence."""
     from segmentation.cli import tables
-    from segmentation.monitor import read_models
+    from segmentation.monitor import decisions as record
 
-    show(read_models.decisions(open_history(context), lang.value), as_json, tables.decisions)
+    show(record.decisions(open_history(context), lang.value), as_json, tables.decisions)
 
 
 @app.command(rich_help_panel=READ)

@@ -2,7 +2,8 @@
 
 from datetime import date
 
-from segmentation.monitor.read_models import Record, days_until, decision_of, published_on, read_table
+from segmentation.monitor.decisions import decision_of
+from segmentation.monitor.read_models import Record, days_until, published_on, read_table
 from segmentation.store.store import Store
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from segmentation.monitor import read_models
+from segmentation.monitor import decisions, read_models
 from segmentation.monitor.read_models import Record
 from segmentation.store.snapshots import LAPSED
 from segmentation.store.store import Store
@@ -36,7 +36,7 @@ def plan(now: Store, then: Store, first: date) -> Record:
 
 def _day(store: Store, day: date) -> Record:
     summary = read_models.published_on(store.state(), day).summary
-    decision = read_models.decision(store, day)
+    decision = decisions.decision(store, day)
     return {name: decision[name] for name in ("decision", "reason", "sentence")} | {
         name: summary[name] for name in ("users", "segments", "moved")
     }

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from segmentation.adjustment.wording import sentence
 from segmentation.errors import ConfigError, SegmentationError
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
@@ -23,7 +22,6 @@ from segmentation.store.snapshots import LAPSED, NEW, NOISE, Folder
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 from segmentation.tables import USERS
-from segmentation.texts import Texts
 from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
@@ -159,28 +157,6 @@ def week_before(state: State, day: date) -> date | None:
     earlier = sorted(other for other in state.published if other < day)
     whole = [other for other in earlier if other <= day - WEEK]
     return whole[-1] if whole else earlier[0] if earlier else None
-
-
-def decisions(store: Store, lang: str = "en") -> list[Record]:
-    """The decision of every published day, in order: date, decision, evidence in numbers, one sentence in the language.
-
-    In English as it was written on the day.
-    """
-    found = [decision_of(store, published) for _, published in sorted(store.state().published.items())]
-    if lang == "en":
-        return found
-    texts = Texts(lang)
-    return [{**decision, "sentence": sentence(decision, texts)} for decision in found]
-
-
-def decision(store: Store, day: date) -> Record:
-    """The day's decision. Raises SegmentationError if the day is not published."""
-    return decision_of(store, published_on(store.state(), day))
-
-
-def decision_of(store: Store, published: Published) -> Record:
-    """The decision of a published day."""
-    return store.json(f"{published.folder}/decision.json")
 
 
 def quality(store: Store, day: date) -> Record:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from segmentation.adjustment.wording import sentence
-from segmentation.monitor import charts, read_models
+from segmentation.monitor import charts, decisions, read_models
 from segmentation.monitor.markup import Content, Markup, join, tag
 from segmentation.monitor.page import Page, bar, card, cause_bar, empty, keys, lead, scrolled, swatch, total
 from segmentation.monitor.read_models import Record
@@ -23,7 +23,7 @@ FAINTEST = 0.15  # of the full shade; below it the ratio is not written out
 
 def decision(page: Page) -> str:
     """The day's decision in the page's language."""
-    return sentence(read_models.decision(page.store, page.day), page.texts)
+    return sentence(decisions.decision(page.store, page.day), page.texts)
 
 
 def headline(page: Page) -> Markup:

@@ -18,7 +18,7 @@ from synthetic import FIRST, accept, write_config
 from segmentation.cli import main
 from segmentation.cli.app import ORDER, app
 from segmentation.config import Config, load
-from segmentation.monitor import read_models
+from segmentation.monitor import decisions, read_models
 from segmentation.store import commits
 from segmentation.store.recipes import record_recipe
 from segmentation.store.snapshots import Folder
@@ -87,10 +87,10 @@ def test_the_other_commands_print_their_record_as_json(run: Run, made_up: Config
     store = open_store(made_up)
     assert parsed(run("digest", "--json")) == {"digest": store.state().digest()}
     assert parsed(run("verify", "--json")) == {"ok": True, "problems": []}
-    assert parsed(run("decisions", "--json")) == read_models.decisions(store)
+    assert parsed(run("decisions", "--json")) == decisions.decisions(store)
     first = parsed(run("decisions", "--lang", "zh", "--json"))[0]["sentence"]
     assert first.isascii() is False
-    assert first == read_models.decisions(store, "zh")[0]["sentence"]
+    assert first == decisions.decisions(store, "zh")[0]["sentence"]
     assert parsed(run("quality", "--date", str(FIRST), "--json")) == read_models.quality(store, FIRST) | {"files": []}
     assert parsed(run("features", "--json")) == read_models.features()
     assert parsed(run("log", "--json")) == read_models.log(store)

@@ -14,7 +14,7 @@ from synthetic import FIRST, accept, synthetic_history, write_config
 
 from segmentation.config import Config, load
 from segmentation.errors import ConfigError, SegmentationError
-from segmentation.monitor import read_models
+from segmentation.monitor import decisions, read_models
 from segmentation.store.store import Store, open_store
 
 LAST = FIRST + timedelta(days=11)
@@ -102,7 +102,7 @@ def test_the_revenue_of_a_span_is_unknown_where_features_are_not_kept_any_more(c
     assert {cell["revenue"] for cell in read_models.migrations(copied, FIRST, LAST)["cells"]} == {None}
 
 
-@pytest.mark.parametrize("read", [read_models.segments, read_models.decision, read_models.profile])
+@pytest.mark.parametrize("read", [read_models.segments, decisions.decision, read_models.profile])
 def test_a_day_that_is_not_published_is_an_error_that_names_the_nearest(
     store: Store, read: Callable[[Store, date], Any]
 ) -> None:
@@ -264,7 +264,7 @@ def test_everything_that_is_read_is_json(store: Store) -> None:
         read_models.log(store),
         read_models.segments(store, LAST),
         read_models.migrations(store, FIRST, LAST),
-        read_models.decisions(store),
+        decisions.decisions(store),
         read_models.quality(store, LAST),
         read_models.user(store, "user-00001"),
         read_models.features(),
