@@ -171,14 +171,21 @@ def _index(store: Store, folder: Path, days: list[date]) -> dict[str, float]:
 
 
 def _causes(store: Store, folder: Path, scenario: Scenario) -> dict[str, tuple[int, int]]:
-    """Of the planted moves that a published move follows: how many have the right cause, up (behaviour), stopped (ageing)."""
+    """Of the planted moves that a published move follows: how many have the right cause, up (behaviour), stopped (ageing).
+
+    What began before a planted move does not follow from it: who had left the published segment already is not counted by the
+    move that comes of that.
+    """
     first, last = _published(store)[0][0], _published(store)[-1][0]
-    crossed: dict[str, list[tuple[date, str]]] = {}
+    moves: dict[str, list[tuple[date, date, str]]] = {}  # the way out began, the move, its cause
+    left: dict[str, date] = {}
     for day, one in _published(store)[1:]:
         members = store.objects.table(f"{one.folder}/memberships.parquet")
-        members = members.filter(pc.equal(members["status"], "moved"))
-        for user, cause in zip(members["user_id"].to_pylist(), members["cause"].to_pylist(), strict=True):
-            crossed.setdefault(user, []).append((day, cause))
+        moved = members.filter(pc.equal(members["status"], "moved"))
+        for user, cause in zip(moved["user_id"].to_pylist(), moved["cause"].to_pylist(), strict=True):
+            moves.setdefault(user, []).append((left.get(user, day), day, cause))
+        away = members.filter(pc.not_equal(members["nearest_segment_id"], members["segment_id"]))
+        left = {user: left.get(user, day) for user in away["user_id"].to_pylist()}
     rate = {name: kind.orders for name, kind in scenario.kinds.items()} | {"gone": 0.0}
     counted: Counter[tuple[str, bool]] = Counter()
     for move in pq.read_table(folder / "truth" / "moves.parquet").to_pylist():
@@ -186,7 +193,8 @@ def _causes(store: Store, folder: Path, scenario: Scenario) -> dict[str, tuple[i
         if not first < day <= last - timedelta(days=CROSSED_WITHIN):
             continue
         which = "stopped" if new in STOPPED and old not in STOPPED else "up" if rate[new] > 2 * rate[old] else None
-        after = [cause for at, cause in crossed.get(move["user_id"], ()) if 0 <= (at - day).days <= CROSSED_WITHIN]
+        found = moves.get(move["user_id"], ())
+        after = [cause for began, at, cause in found if day <= began and (at - day).days <= CROSSED_WITHIN]
         if which and after:
             counted[which, after[0] == ("ageing" if which == "stopped" else "behaviour")] += 1
     return {which: (counted[which, True], counted[which, True] + counted[which, False]) for which in ("up", "stopped")}

@@ -157,7 +157,11 @@ def follow(
     nearest_since = np.where(crossed | ~stays, np.datetime64(day), _days(state["nearest_since"]))
     entered = np.where(seen_before & _among(users, redefined.counted), "model", "behaviour")
     nearest_cause = np.where(stays, _texts(state["nearest_cause"]), entered)
+    # From one challenger to the next is one way out of the published segment: if the user did something that led him out,
+    # then time alone has not brought him where he is, though it did the rest of the way.
+    led_out = crossed & (nearest != published) & (parent_nearest != published) & (nearest_cause == "behaviour")
     nearest_cause[crossed] = crossing_causes(crossed, today.named(published[crossed]), today.named(nearest[crossed]))
+    nearest_cause[led_out & (nearest_cause == "ageing")] = "behaviour"
 
     # Points: 1 + margin_weight × margin for a date on which another segment is nearest; a gap of g days counts g times
     # if the challenger is the one that the parent had, and a new challenger starts afresh.

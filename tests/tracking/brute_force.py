@@ -116,8 +116,9 @@ def _stay(
     nearest_since, nearest_cause = old.nearest_since, old.nearest_cause
     if near != old.nearest_segment_id:
         nearest_since = day
+        away = old.nearest_segment_id != published and near != published
         if idle is not None and nearest(idle, published) == near:
-            nearest_cause = "ageing"
+            nearest_cause = "behaviour" if away and old.nearest_cause == "behaviour" else "ageing"
         else:
             nearest_cause = "behaviour" if nearest(held, published) == near else "model"
     how_far = margin(distances, published, near)

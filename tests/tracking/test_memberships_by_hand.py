@@ -23,7 +23,11 @@ def behaviour(crossed: np.ndarray, published: np.ndarray, nearest: np.ndarray) -
     return np.full(int(crossed.sum()), "behaviour")
 
 
-def walk(days: list[tuple[int, dict[str, float]]], adjustment: Adjustment | None = None) -> list[dict[str, Any]]:
+def walk(
+    days: list[tuple[int, dict[str, float]]],
+    adjustment: Adjustment | None = None,
+    causes: tracking.CrossingCauses = behaviour,
+) -> list[dict[str, Any]]:
     """The user's row of each day: (days after START, distance to each segment)."""
     parent = None
     rows = []
@@ -35,7 +39,7 @@ def walk(days: list[tuple[int, dict[str, float]]], adjustment: Adjustment | None
         if parent is None:
             table = tracking.baseline(day, users, today)
         else:
-            table = tracking.follow(day, users, today, parent, adjustment or Adjustment(), np.array([True]), behaviour)
+            table = tracking.follow(day, users, today, parent, adjustment or Adjustment(), np.array([True]), causes)
         parent = tracking.Parent.of(day, table)
         rows += table.to_pylist()
     return rows
@@ -213,6 +217,31 @@ def test_a_published_move_takes_the_cause_of_the_crossing_that_began_the_stay() 
         ("moved", "ageing", "ageing"),
         ("stayed", "ageing", "ageing"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("way", "causes", "cause"),
+    [
+        ("abccc", ["behaviour", "ageing"], "behaviour"),  # what he did led him out, time did the rest
+        ("abccc", ["ageing", "ageing"], "ageing"),
+        ("abccc", ["ageing", "behaviour"], "behaviour"),
+        ("abccc", ["behaviour", "model"], "model"),
+        ("abccc", ["model", "ageing"], "ageing"),  # on a day that holds, no crossing is the model's
+        ("abaccc", ["behaviour", "ageing", "ageing"], "ageing"),  # he was back in between: another way out
+        ("abcbbb", ["behaviour", "ageing", "ageing"], "behaviour"),
+    ],
+)
+def test_from_one_challenger_to_another_it_is_one_way_out(way: str, causes: list[str], cause: str) -> None:
+    where = {"a": AT_A, "b": IN_B, "c": {A: 2.0, B: 3.0, C: 0.0}}
+    left = iter(causes)
+    rows = walk(
+        [(offset, where[letter]) for offset, letter in enumerate(way)],
+        causes=lambda crossed, *_: np.array([next(left) for _ in range(crossed.sum())], dtype="<U9"),
+    )
+    assert [row["status"] for row in rows[1:]] == ["stayed"] * (len(way) - 2) + [
+        "reassigned" if cause == "model" else "moved"
+    ]
+    assert rows[-1]["cause"] == cause
 
 
 def test_a_crossing_by_the_model_is_reassigned_not_moved() -> None:
