@@ -372,7 +372,13 @@ def _serve(folder: Folder, inputs: Inputs, recipe: Recipe, today: serving.Today)
     parent = inputs.parent()
     if parent and parent.is_served:
         carried = actions.Before(parent.table("actions"), parent.table("cooldowns"))
-        before = serving.Before(names.of_table(parent.table("names")), carried, parent.json("rules"))
+        held = parent.json("rules")
+        before = serving.Before(
+            names.of_table(parent.table("names")),
+            carried,
+            held,
+            lambda: Folder.at(folder.objects, held["folder"]).table("rules"),
+        )
 
     def baskets() -> Baskets:
         days = window(today.day, min(recipe.rules.window_days, recipe.features.window_days))

@@ -7,7 +7,6 @@ import pyarrow.compute as pc
 
 from segmentation.action_rules import ActionRule
 from segmentation.errors import SegmentationError
-from segmentation.monitor.associations import holding
 from segmentation.monitor.names import named
 from segmentation.monitor.read_models import Record, features_of, read_table, served_on
 from segmentation.store.state import Published
@@ -58,7 +57,7 @@ def of_user(store: Store, day: date, user_id: str, lang: str = "en") -> Record:
     given = table.filter(pc.equal(table["user_id"], user_id)).to_pylist()
     row: dict[str, Any] = given[0] if given else dict.fromkeys(table.column_names)
     rule = next((rule for rule in _rules(store, published) if rule.name == row["action"]), None)
-    following = holding(store, published, "next_items")
+    following = read_table(store, published, "next_items")
     following = following.filter(pc.equal(following["user_id"], user_id))
     return {
         "user_id": user_id,

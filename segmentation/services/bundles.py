@@ -5,7 +5,8 @@ A rule holds in a segment if its q there is at most HOLDS and its lift is above 
 The table `bundles`: segment_id, rank (from 1), items (list of text), count (baskets of the segment with all of them), lift, q:
 the rule with the most leverage of each set of items; a set that is in one before it is left out.
 The table `next_items`: user_id, rank (from 1), item, rule (its number in `rules`), confidence: what follows, by the rules of
-the user's segment, from his last BASKETS baskets, is not in them, and was not returned; the most confident rule first.
+the user's segment, from his last BASKETS baskets, is not in them, and was not returned; the most confident rule first. Rules
+hold for some days: a segment that is younger than they are has those of the whole shop.
 """
 
 import numpy as np
@@ -60,13 +61,19 @@ def bundles(rules: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(found, BUNDLES)
 
 
+def leading(rules: pa.Table) -> pa.Table:
+    """The rows of `rules` of rules that hold in their segment and lead to one item."""
+    rules = holding(rules)
+    return rules.filter(pc.equal(pc.list_value_length(rules["consequents"]), 1))
+
+
 def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = MOST_NEXT) -> pa.Table:
     """The table `next_items`. members: the segment of each basket's user; most: items for each user."""
     from scipy.sparse import csr_matrix
 
-    rules = holding(rules.filter(pc.is_valid(rules["segment_id"])))
-    rules = rules.filter(pc.equal(pc.list_value_length(rules["consequents"]), 1))
-    if not rules.num_rows or not len(baskets):
+    counted = set(rules["segment_id"].to_pylist())
+    rules = _of_items(leading(rules), baskets.items)
+    if not rules.num_rows:
         return NEXT_ITEMS.empty_table()
     users, items = len(baskets.users), len(baskets.items)
     latest = _latest(baskets)
@@ -86,12 +93,10 @@ def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = 
     asked = csr_matrix((np.ones(len(item), np.int32), (of_rule, item)), shape=(rules.num_rows, items))
     follows = sides["consequents"][1]
     confidence = np.asarray(rules["confidence"].to_numpy())
-    where = np.asarray(
-        pc.index_in(rules["segment_id"].combine_chunks(), value_set=pa.array(members.segments, pa.string()))
-    )
     parts = []
-    for place in np.unique(where):
-        mine, there = np.flatnonzero(where == place), np.flatnonzero(segment == place)
+    for place, name in enumerate(members.segments):
+        theirs = pc.equal(rules["segment_id"], name) if name in counted else pc.is_null(rules["segment_id"])
+        mine, there = np.flatnonzero(theirs.fill_null(False)), np.flatnonzero(segment == place)
         for begin in range(0, len(there), TOGETHER):
             some = there[begin : begin + TOGETHER]
             hits = (last[some] @ asked[mine].T).tocoo()
@@ -114,6 +119,15 @@ def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = 
     )
 
 
+def _of_items(rules: pa.Table, items: pa.Array) -> pa.Table:
+    """Those of nothing but the items: what nobody has bought any more can follow from nothing."""
+    known = np.ones(rules.num_rows, np.bool_)
+    for name in ("antecedents", "consequents"):
+        of_rule, item = _coded(rules[name].combine_chunks(), items)
+        known[of_rule[item < 0]] = False
+    return rules.filter(pa.array(known))
+
+
 def _latest(baskets: Baskets) -> Whole:
     """The last BASKETS baskets of each user; of one day, the last in order."""
     order = np.lexsort([np.arange(len(baskets)), baskets.day, baskets.user])
@@ -123,11 +137,11 @@ def _latest(baskets: Baskets) -> Whole:
 
 
 def _coded(lists: pa.ListArray, items: pa.Array) -> tuple[Whole, Whole]:
-    """Of each text in the lists: which list, and the place among the items."""
+    """Of each text in the lists: which list, and the place among the items, −1 if it is not there."""
     lists = lists if isinstance(lists, pa.ListArray) else lists.chunk(0)
     return (
         np.asarray(pc.list_parent_indices(lists)).astype(np.int64),
-        np.asarray(pc.index_in(lists.flatten(), value_set=items)).astype(np.int64),
+        np.asarray(pc.index_in(lists.flatten(), value_set=items).fill_null(-1)).astype(np.int64),
     )
 
 

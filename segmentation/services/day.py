@@ -40,15 +40,16 @@ class Served:
 
 @dataclass(frozen=True)
 class Before:
-    """What the day before carries on: its names, actions, and the rules that held."""
+    """What the day before carries on: its names, actions, and the rules that held, as a document and as the table `rules`."""
 
     names: Mapping[str, names.Name]
     actions: actions.Before
     rules: dict[str, Any] | None
+    table: Callable[[], pa.Table]
 
     @classmethod
     def none(cls) -> "Before":
-        return cls({}, actions.Before.none(), None)
+        return cls({}, actions.Before.none(), None, rules_table.SCHEMA.empty_table)
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Today:
 
 
 def serve(today: Today, recipe: Recipe, before: Before, baskets: Callable[[], Baskets]) -> Served:
-    """The tables `profiles`, `names`, `actions` and `cooldowns`; and, on the days on which they are computed anew, `rules`,
-    `bundles` and `next_items`. baskets: those of the rules' window, asked for on these days only."""
+    """The tables `profiles`, `names`, `actions`, `cooldowns` and `next_items`; and, on the days on which they are computed
+    anew, `rules` and `bundles`. baskets: those of the rules' window, asked for on these days, and where rules lead to anything.
+    """
     segment_ids = today.segments["segment_id"].to_pylist()
     attributes, consent = _attributes(today)
     found = profiles(
@@ -85,11 +87,11 @@ def serve(today: Today, recipe: Recipe, before: Before, baskets: Callable[[], Ba
         "actions": given,
         "cooldowns": cooldowns,
     }
-    if not _due(today.day, recipe, before.rules):
-        assert before.rules is not None
-        return Served(tables, before.rules)
-    computed, held = _rules(today, recipe, baskets)
-    return Served({**tables, **computed}, held)
+    if before.rules is None or _due(today.day, recipe, before.rules):
+        found = baskets()
+        computed, held = _rules(today, recipe, found, _members(today, found))
+        return Served({**tables, **computed, "next_items": _next_items(today, computed["rules"], lambda: found)}, held)
+    return Served({**tables, "next_items": _next_items(today, before.table(), baskets)}, before.rules)
 
 
 def _attributes(today: Today) -> tuple[pa.Table, Flags]:
@@ -126,9 +128,9 @@ def _worth(today: Today) -> dict[str, float]:
     return dict(zip(table["segment_id"].to_pylist(), worth, strict=False))
 
 
-def _due(day: date, recipe: Recipe, before: dict[str, Any] | None) -> bool:
+def _due(day: date, recipe: Recipe, before: Mapping[str, Any]) -> bool:
     """Whether the rules are computed anew: on the first published day of each calendar block, and with other settings."""
-    if before is None or before["settings"] != _settings(recipe):
+    if before["settings"] != _settings(recipe):
         return True
     every = recipe.rules.rules_every_days
     return block(day, every) != block(date.fromisoformat(before["date"]), every)
@@ -138,11 +140,22 @@ def _settings(recipe: Recipe) -> str:
     return hash_json(recipe.rules.model_dump(mode="json"))
 
 
-def _rules(today: Today, recipe: Recipe, baskets: Callable[[], Baskets]) -> tuple[dict[str, pa.Table], dict[str, Any]]:
-    found = baskets()
-    members = Members.of(
-        found, today.memberships["user_id"].combine_chunks(), today.memberships["segment_id"].combine_chunks()
+def _members(today: Today, baskets: Baskets) -> Members:
+    return Members.of(
+        baskets, today.memberships["user_id"].combine_chunks(), today.memberships["segment_id"].combine_chunks()
     )
+
+
+def _next_items(today: Today, rules: pa.Table, baskets: Callable[[], Baskets]) -> pa.Table:
+    if not bundles.leading(rules).num_rows:
+        return bundles.NEXT_ITEMS.empty_table()
+    found = baskets()
+    return bundles.next_items(rules, found, _members(today, found))
+
+
+def _rules(
+    today: Today, recipe: Recipe, found: Baskets, members: Members
+) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     held: dict[str, Any] = {"date": today.day.isoformat(), "settings": _settings(recipe), "problem": None}
     try:
         rules = association_rules(found, members, recipe.rules)
@@ -152,9 +165,4 @@ def _rules(today: Today, recipe: Recipe, baskets: Callable[[], Baskets]) -> tupl
     else:
         table = rules.table
         held |= {"figures": rules.figures, "nothing": rules.nothing and str(rules.nothing)}
-    tables = {
-        "rules": table,
-        "bundles": bundles.bundles(table),
-        "next_items": bundles.next_items(table, found, members),
-    }
-    return tables, held
+    return {"rules": table, "bundles": bundles.bundles(table)}, held

@@ -56,6 +56,54 @@ def test_rules_are_computed_on_the_first_published_day_of_each_block_and_hold_un
     assert verify(store) == []
 
 
+def test_next_items_follow_from_the_last_baskets_of_every_day(tmp_path):
+    """Also on the days on which the rules of an earlier one hold; what was returned since then is no next item any more."""
+    draw = np.random.default_rng(9)
+    lines = ["order_id,user_id,ordered_at,item_id,quantity,amount"]
+    bought: dict[tuple[str, date, str], set[str]] = {}
+    returned: set[tuple[str, date, str]] = set()
+    for offset in range(22):
+        day = FIRST + timedelta(days=offset)
+        for number in np.flatnonzero(draw.random(80) < 0.3):
+            user, order = f"u{number:02}", f"o{offset}-{number}"
+            items = {"bread", "butter"} if draw.random() < 0.5 else {str(draw.choice(["bread", "tea", "salt"]))}
+            items |= {"jam"} if draw.random() < (0.8 if "butter" in items else 0.1) else set()
+            lines += [f"{order},{user},{day} 10:00:00,{item},1,{number % 3 * 90 + 3}" for item in sorted(items)]
+            bought[user, day, order] = items
+            if draw.random() < 0.3:
+                lines.append(f"r{order},{user},{day} 12:00:00,jam,-1,-3")
+                returned.add((user, day, "jam"))
+    (tmp_path / "orders.csv").write_text("\n".join(lines) + "\n")
+    config = shop(tmp_path, sources={"orders": {"path": "orders.csv"}})
+    history.backfill(config, FIRST + timedelta(days=9), FIRST + timedelta(days=21))
+    store, kinds = open_store(config), set()
+    for day, folder in folders(store).items():
+        members = folder.table("memberships").to_pylist()
+        record = associations.rules(store, day)
+        begins = day - timedelta(days=9)
+        expected = set()
+        for user, segment in ((row["user_id"], row["segment_id"]) for row in members):
+            mine = sorted(key for key in bought if key[0] == user and begins <= key[1] <= day)[-3:]
+            last = set().union(*(bought[key] for key in mine))
+            closed = last | {item for who, at, item in returned if who == user and begins <= at <= day}
+            best: dict[str, tuple[float, int]] = {}
+            for row in record["rules"]:
+                if (
+                    row["segment_id"] == segment
+                    and row["q"] <= 0.05
+                    and row["lift"] > 1
+                    and set(row["antecedents"]) <= last
+                ):
+                    for item in {*row["consequents"]} - closed if len(row["consequents"]) == 1 else ():
+                        best[item] = min(best.get(item, (0.0, 0)), (-row["confidence"], row["rule"]))
+            ranked = enumerate(sorted((order, item) for item, order in best.items())[:3], 1)
+            expected |= {(user, rank, item, rule) for rank, ((_, rule), item) in ranked}
+        found = folder.table("next_items").to_pylist()
+        assert {(row["user_id"], row["rank"], row["item"], row["rule"]) for row in found} == expected, day
+        kinds.add((bool(found), record["date"] == day.isoformat()))
+    assert {(True, True), (True, False)} <= kinds
+
+
 def test_rules_that_are_not_those_that_were_computed_are_found(made):
     store = open_store(made)
     folder = Folder.at(store.objects, folders(store)[FIRST + timedelta(days=9)].json("rules")["folder"])

@@ -41,6 +41,7 @@ def shop(request):
 def plainly(sets, baskets, members, table):
     """Every user's next items, user by user and rule by rule."""
     names, found = baskets.items.to_pylist(), []
+    counted = {row["segment_id"] for row in table.to_pylist()}
     for user, name in enumerate(baskets.users.to_pylist()):
         mine = sorted(np.flatnonzero(baskets.user == user), key=lambda number: (baskets.day[number], number))
         segment = members.segment[mine[0]]
@@ -50,7 +51,10 @@ def plainly(sets, baskets, members, table):
         }
         best: dict[str, tuple[float, int]] = {}
         for row in table.to_pylist():
-            if segment < 0 or row["segment_id"] != members.segments[segment]:
+            if segment < 0:
+                continue
+            theirs = members.segments[segment]
+            if row["segment_id"] != (theirs if theirs in counted else None):
                 continue
             (item,) = row["consequents"]
             holds = row["q"] <= HOLDS and row["lift"] > 1
@@ -70,6 +74,34 @@ def test_next_items_are_those_of_rules_followed_one_by_one(shop, together, monke
     expected = plainly(sets, baskets, members, table)
     assert len({row[0] for row in expected}) > 5
     found = [tuple(row.values()) for row in next_items(table, baskets, members).sort_by("user_id").to_pylist()]
+    assert sorted(found) == sorted(expected)
+
+
+def test_a_segment_that_is_younger_than_the_rules_has_those_of_the_whole_shop(shop):
+    sets, baskets, members, table = shop
+    younger = replace(members, segments=(*members.segments[:-1], "zzz"))
+    expected = plainly(sets, baskets, younger, table)
+    assert {row[0] for row in expected} & set(
+        baskets.users.take(pa.array(np.unique(baskets.user[members.segment == len(members.segments) - 1]))).to_pylist()
+    )
+    found = [tuple(row.values()) for row in next_items(table, baskets, younger).to_pylist()]
+    assert sorted(found) == sorted(expected)
+
+
+def test_rules_that_are_older_than_the_baskets(shop):
+    """Some of their items are in no basket any more, and new ones have come."""
+    sets, baskets, _, table = shop
+    gone = {"item a", *baskets.items.to_pylist()[3:6]}
+    others = [frozenset("new one" if item in gone else item for item in one) for one in sets]
+    later = gathered(others, users=150)
+    later = replace(later, day=baskets.day)
+    theirs = Members.of(later, *memberships(users=150))
+    # What nobody buys any more is followed by nothing, and follows nothing.
+    dead = [bool(gone & {*row["antecedents"], *row["consequents"]}) for row in table.to_pylist()]
+    expected = plainly(others, later, theirs, table.filter(pa.array([not one for one in dead])))
+    assert any(dead)
+    assert len(expected) > 3
+    found = [tuple(row.values()) for row in next_items(table, later, theirs).to_pylist()]
     assert sorted(found) == sorted(expected)
 
 
