@@ -50,10 +50,14 @@ def rows_of(day: date, users: int) -> dict[str, pa.Table]:
         "session_id": pa.array(np.repeat(np.char.add(f"{day:%d}-", np.arange(SESSIONS).astype(str)), EVENTS_EACH)),
     }
     line = np.repeat(np.flatnonzero(buys), 2)
+    # Every other order has the companion of its first item.
+    first = 2 * np.minimum(draw.zipf(1.5, len(line) // 2), 2_500)
+    second = np.where(draw.random(len(first)) < 0.5, first + 1, draw.integers(0, 5_000, len(first)))
     orders = {
         "user_id": pa.array(user[line]),
         "ordered_at": pa.array(at[line, -1], pa.timestamp("us", "UTC")),
         "order_id": pa.array(np.char.add(f"o{day:%d}-", line.astype(str))),
+        "item_id": pa.array(np.char.add("i", np.column_stack([first, second]).ravel().astype(str))),
         "category": pa.array(np.char.add("c", draw.integers(0, 40, len(line)).astype(str))),
         "quantity": pa.array(draw.integers(1, 5, len(line)) * 10_000),
         "amount": pa.array(np.rint(draw.lognormal(3, 1, len(line)) * 100).astype(np.int64) * 100),
@@ -180,7 +184,7 @@ def run(root: Path, users: int, day: date) -> tuple[list[tuple[str, float, float
     from segmentation.services import day as serving
 
     timed(policy, "decide", "the decision about the model")
-    timed(serving, "serve", "profiles, names, actions" + (", rules" if day == DAYS[0] else ""))
+    timed(serving, "serve", "profiles, names, actions, next items" + (", rules" if day == DAYS[0] else ""))
     stage("cluster", lambda: stages.cluster(config, day, derivation))
     stage("compare_segments", lambda: stages.compare_segments(config, day, derivation))
     published = stage("publish", lambda: stages.publish(config, day, derivation))
