@@ -27,9 +27,9 @@ class Texts:
     def __call__(self, key: str, **places: str) -> str:
         return str(self._entries[key]).format(**places)
 
-    def known(self, section: str, name: str) -> str:
-        """The text for a name that software made (a feature, a unit); the name itself if there is none."""
-        key = f"{section}.{name}"
+    def known(self, section: str, name: str, kind: str = "") -> str:
+        """The text for a name that software or the team made (a feature, an action); the name itself if there is none."""
+        key = f"{section}.{kind}{name}"
         return self(key) if key in self._entries else name.replace("_", " ")
 
     def day(self, day: date, form: str = "short") -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segmentation.store.store import Store
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 BUILD = "Build the history"
 READ = "Read it"
@@ -114,12 +115,14 @@ def open_history(context: typer.Context) -> "Store":
     return open_store(config)
 
 
-def show(result: T, as_json: bool, render: "Callable[[Console, T], None]") -> None:
-    """Print a command's result on stdout: as one JSON document, or as `render` draws it."""
+def show(
+    result: T, as_json: bool, render: "Callable[Concatenate[Console, T, P], None]", *args: P.args, **more: P.kwargs
+) -> None:
+    """Print a command's result on stdout: as one JSON document, or as `render` draws it with what is given beside."""
     if as_json:
         typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
     else:
-        render(output(), result)
+        render(output(), result, *args, **more)
 
 
 def output() -> "Console":

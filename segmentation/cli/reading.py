@@ -2,13 +2,13 @@
 
 from datetime import date
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segmentation.cli.app import CHECK, READ, Day, Json, app, day_option, open_config, open_history, show
+from segmentation.texts import Texts
 
 if TYPE_CHECKING:
     from segmentation.store.store import Store
@@ -76,7 +76,7 @@ def segments(
         show(lives_record.lives(store, day), as_json, lives_table.lives)
         return
     rows, features = names.segments(store, day, lang.value), read_models.model_features(store, day)
-    show(rows, as_json, partial(tables.segments, features=features))
+    show(rows, as_json, tables.segments, features=features, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)
@@ -140,7 +140,7 @@ def decisions(
     from segmentation.cli import tables
     from segmentation.monitor import decisions as record
 
-    show(record.decisions(open_history(context), lang.value), as_json, tables.decisions)
+    show(record.decisions(open_history(context), lang.value), as_json, tables.decisions, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)

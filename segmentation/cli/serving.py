@@ -1,15 +1,15 @@
 """The commands about what segments are and what to do for them: profiles, rules, bundles, actions, name."""
 
-from functools import partial
 from typing import Annotated
 
 import typer
 
 from segmentation.cli.app import BUILD, READ, Day, Json, app, open_config, open_history, show
 from segmentation.cli.reading import Language
+from segmentation.texts import Texts
 
 Segment = Annotated[str | None, typer.Option("--segment", metavar="ID", help="Only this segment.")]
-Lang = Annotated[Language, typer.Option(help="The language of names and sentences.")]
+Lang = Annotated[Language, typer.Option(help="The language.")]
 
 
 @app.command(rich_help_panel=READ)
@@ -26,7 +26,7 @@ def profiles(
 
     store = open_history(context)
     day = day or read_models.latest(store.state())
-    show(profiles.profiles(store, day, lang.value, segment), as_json, serving_tables.profiles)
+    show(profiles.profiles(store, day, lang.value, segment), as_json, serving_tables.profiles, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)
@@ -37,6 +37,7 @@ def rules(
     special: Annotated[
         bool, typer.Option("--special", help="Those that hold in one segment more than in the rest of the shop.")
     ] = False,
+    lang: Lang = Language.en,
     as_json: Json = False,
 ) -> None:
     """What is bought together: the association rules that hold on a day, with the baskets behind each figure.
@@ -49,18 +50,20 @@ def rules(
     store = open_history(context)
     day = day or read_models.latest(store.state())
     record = associations.rules(store, day, segment)
-    show(record, as_json, partial(serving_tables.rules, special=special))
+    show(record, as_json, serving_tables.rules, special=special, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)
-def bundles(context: typer.Context, day: Day = None, segment: Segment = None, as_json: Json = False) -> None:
+def bundles(
+    context: typer.Context, day: Day = None, segment: Segment = None, lang: Lang = Language.en, as_json: Json = False
+) -> None:
     """Which products to show together, in the whole shop and in each segment."""
     from segmentation.cli import serving_tables
     from segmentation.monitor import associations, read_models
 
     store = open_history(context)
     day = day or read_models.latest(store.state())
-    show(associations.bundles(store, day, segment), as_json, serving_tables.bundles)
+    show(associations.bundles(store, day, segment), as_json, serving_tables.bundles, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)
@@ -84,9 +87,9 @@ def actions(
     store = open_history(context)
     day = day or read_models.latest(store.state())
     if user_id is None:
-        show(offers.actions(store, day, lang.value), as_json, serving_tables.actions)
+        show(offers.actions(store, day, lang.value), as_json, serving_tables.actions, texts=Texts(lang.value))
     else:
-        show(offers.of_user(store, day, user_id, lang.value), as_json, serving_tables.of_user)
+        show(offers.of_user(store, day, user_id, lang.value), as_json, serving_tables.of_user, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)
@@ -106,7 +109,7 @@ def effect(context: typer.Context, day: Day = None, lang: Lang = Language.en, as
     if day is None:
         raise SegmentationError(f"no day's {record.DAYS} days are over yet: the history ends with {last}")
     found = {"date": day.isoformat(), "days": record.DAYS, "segments": record.effect(store, day, lang.value)}
-    show(found, as_json, serving_tables.effect)
+    show(found, as_json, serving_tables.effect, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=BUILD)

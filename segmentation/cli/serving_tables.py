@@ -1,40 +1,32 @@
-"""Profiles, rules, bundles and actions as tables for people in a terminal."""
+"""Profiles, rules, bundles and actions as tables for people in a terminal, in their language."""
 
 from rich.console import Console
 from rich.markup import escape
 
-from segmentation.cli.tables import NOTHING, counted, decimal, table_of, whole
+from segmentation.cli.tables import NOTHING, decimal, headed, whole
 from segmentation.monitor import associations
 from segmentation.monitor.names import in_unit
 from segmentation.monitor.read_models import Record
-from segmentation.services.rules import NO_RULES
 from segmentation.texts import Texts, share
 
 MOST_RULES = 20
 
 
-def profiles(console: Console, records: list[Record]) -> None:
+def profiles(console: Console, records: list[Record], texts: Texts) -> None:
     """One table for each segment: the features that set it apart."""
-    texts = Texts("en")
     for record in records:
-        part = f", {share(record['revenue_share'])} of the revenue" if record["revenue_share"] is not None else ""
-        console.print(
-            f"[bold]{escape(record['name'])}[/]  [dim]{record['segment_id']}, called so since {record['since']}[/]"
-        )
+        since = texts("terminal.called_since", date=record["since"])
+        console.print(f"[bold]{escape(record['name'])}[/]  [dim]{record['segment_id']}, {since}[/]")
         if record["before"]:
-            console.print(f"Until the day before it was called: {escape(record['before'])}.")
-        console.print(f"{counted(record['users'], 'user')}, {share(record['share'])} of all{part}.")
+            console.print(escape(texts("terminal.before", name=record["before"])))
+        places = {"users": whole(record["users"]), "share": share(record["share"])}
+        if record["revenue_share"] is None:
+            console.print(texts("terminal.size", **places))
+        else:
+            console.print(texts("terminal.size_revenue", part=share(record["revenue_share"]), **places))
         if record["explained"]:
             console.print(escape(record["explained"]))
-        table = table_of(
-            ("What sets it apart", "left"),
-            ("Median", "right"),
-            ("Mean", "right"),
-            ("Median of\n[dim]all others[/]", "right"),
-            ("Mean of\n[dim]all others[/]", "right"),
-            ("Effect\n[dim]−1 … 1[/]", "right"),
-            ("Unit", "left"),
-        )
+        table = headed(texts, "<apart", "median", "mean", "others_median", "others_mean", "effect", "<unit")
         for row in record["differs"]:
             label = texts.known("features", row["name"]) + (f" = {row['value']}" if row["value"] else "")
             table.add_row(
@@ -46,26 +38,18 @@ def profiles(console: Console, records: list[Record]) -> None:
         if record["differs"]:
             console.print(table)
         else:
-            console.print("[dim]Nothing sets it apart.[/]\n")
+            console.print(f"[dim]{texts('terminal.nothing_apart')}[/]\n")
 
 
-def rules(console: Console, record: Record, special: bool) -> None:
+def rules(console: Console, record: Record, texts: Texts, special: bool) -> None:
     """The rules with the most lift that hold in the whole shop; or in one segment more than in the rest."""
-    if _nothing(console, record):
+    if _nothing(console, record, texts):
         return
     rows = associations.special(record["rules"]) if special else associations.strongest(record["rules"])
-    columns = [
-        ("If a basket has", "left"),
-        ("then", "left"),
-        ("Baskets\n[dim]with both[/]", "right"),
-        ("of\n[dim]with the first[/]", "right"),
-        ("Confidence", "right"),
-        ("Lift", "right"),
-        ("q", "right"),
-    ]
+    columns = ["<if_basket", "<then", "both", "first", "confidence", "lift", "q"]
     if special:
-        columns += [("Segment", "left"), ("In the rest", "right"), ("Ratio", "right")]
-    table = table_of(*columns)
+        columns += ["<segment", "rest", "ratio"]
+    table = headed(texts, *columns)
     for row in rows[:MOST_RULES]:
         cells = [
             escape(" + ".join(row["antecedents"])),
@@ -81,85 +65,73 @@ def rules(console: Console, record: Record, special: bool) -> None:
         table.add_row(*cells)
     if rows:
         console.print(table)
-    which = "hold in a segment more than in the rest of the shop" if special else "hold (q ≤ 0.05, lift above 1)"
-    more = f"; the first {MOST_RULES} are shown" if len(rows) > MOST_RULES else ""
-    console.print(f"{counted(len(rows), 'rule')} {which}{more}.")
-    _told(console, record)
-
-
-def _told(console: Console, record: Record) -> None:
+    more = texts("terminal.first_shown", count=whole(MOST_RULES)) if len(rows) > MOST_RULES else ""
+    console.print(texts(f"terminal.rules_{'special' if special else 'hold'}", count=whole(len(rows)), more=more))
     figures = record["figures"]
-    left = f"; {figures['too_long']:,} longer ones were left out" if figures.get("too_long") else ""
-    console.print(
-        f"[dim]Computed on {record['date']} from {figures['baskets']:,} baskets of {figures.get('users', 0):,} users{left}. "
-        "Baskets of one user are not independent of each other: where few users have many, q is too small.[/]"
+    lead = texts(
+        "rules.lead",
+        date=record["date"],
+        **{name: whole(figures.get(name, 0)) for name in ("baskets", "users", "too_long")},
     )
+    console.print(f"[dim]{lead}\n{texts('rules.caveat')}[/]")
 
 
-def _nothing(console: Console, record: Record) -> bool:
+def _nothing(console: Console, record: Record, texts: Texts) -> bool:
     if record["nothing"]:
-        console.print(record["problem"] or NO_RULES[record["nothing"]], markup=False)
+        console.print(record["problem"] or texts(f"rules.{record['nothing']}"), markup=False)
     return bool(record["nothing"])
 
 
-def bundles(console: Console, record: Record) -> None:
-    if _nothing(console, record):
+def bundles(console: Console, record: Record, texts: Texts) -> None:
+    if _nothing(console, record, texts):
         return
-    table = table_of(
-        ("Segment", "left"), ("Rank", "right"), ("Show together", "left"), ("Baskets", "right"), ("Lift", "right")
-    )
+    table = headed(texts, "<segment", "rank", "<together", "baskets", "lift")
     for row in record["bundles"]:
         table.add_row(
-            row["segment_id"] or "[bold]whole shop[/]",
+            row["segment_id"] or f"[bold]{texts('terminal.whole_shop')}[/]",
             whole(row["rank"]),
             escape(" + ".join(row["items"])),
             whole(row["count"]),
             decimal(row["lift"]),
         )
     console.print(table)
-    console.print(f"[dim]Computed on {record['date']}.[/]")
+    console.print(f"[dim]{texts('terminal.computed', date=record['date'])}[/]")
 
 
-def actions(console: Console, records: list[Record]) -> None:
+def actions(console: Console, records: list[Record], texts: Texts) -> None:
     """In the order in which the rules are tried."""
-    table = table_of(
-        ("Action", "left"),
-        ("Offer", "left"),
-        ("Users", "right"),
-        ("Due today", "right"),
-        ("Who", "left"),
-        ("Mostly in", "left"),
+    table = headed(
+        texts, "<actions.head_action", "<offer", "users", "actions.head_due", "<actions.head_who", "<actions.head_where"
     )
     for record in records:
         table.add_row(
-            escape(record["action"]),
-            escape(record["offer"]),
+            *(escape(texts.known("actions", record[kind], f"{kind}_")) for kind in ("action", "offer")),
             whole(record["users"]),
             whole(record["due"]),
-            escape("; ".join(record["when"])),
+            escape(texts("actions.and").join(record["when"])),
             ", ".join(list(record["segments"])[:2]) or NOTHING,
         )
     console.print(table)
-    console.print(f"{counted(sum(record['users'] for record in records), 'user')} with an action.")
+    console.print(texts("terminal.with_action", users=whole(sum(record["users"] for record in records))))
 
 
-def of_user(console: Console, record: Record) -> None:
-    console.print(
-        f"[bold]{escape(record['user_id'])}[/] on {record['date']}: {escape(record['segment'])} ({record['segment_id']})"
-    )
+def of_user(console: Console, record: Record, texts: Texts) -> None:
+    names = {"user": record["user_id"], "segment": record["segment"], "id": record["segment_id"]}
+    console.print(escape(texts("terminal.on_day", date=record["date"], **names)))
     if record["action"] is None:
-        console.print("No action: he meets no rule.")
+        console.print(texts("terminal.no_action"))
     else:
-        console.print(f"{record['action']}: {record['offer']}, since {record['since']}, given on {record['given']}.")
-        table = table_of(("Because", "left"), ("of him", "left"))
+        told = {kind: texts.known("actions", record[kind], f"{kind}_") for kind in ("action", "offer")}
+        days = {name: record[name] or NOTHING for name in ("since", "given")}
+        console.print(escape(texts("terminal.given", **told, **days)))
+        table = headed(texts, "<because", "<of_him")
         for reason in record["reason"]:
             table.add_row(escape(reason["condition"]), escape(reason["found"]))
         if record["reason"]:
             console.print(table)
     if record["next_items"]:
-        console.print(
-            "Next: " + ", ".join(escape(f"{row['item']} ({share(row['confidence'])})") for row in record["next_items"])
-        )
+        items = ", ".join(f"{row['item']} ({share(row['confidence'])})" for row in record["next_items"])
+        console.print(escape(texts("terminal.next", items=items)))
 
 
 def named(console: Console, record: Record) -> None:
@@ -169,23 +141,18 @@ def named(console: Console, record: Record) -> None:
         console.print(f"{record['segment_id']} is called what its profile says.")
 
 
-def effect(console: Console, record: Record) -> None:
+def effect(console: Console, record: Record, texts: Texts) -> None:
     """Each figure with its 95 % bounds."""
     segments = record["segments"]
     kinds = [("conversion", True), ("retention", True), ("spend", False), ("rating", False)]
     shown = [(name, part) for name, part in kinds if any(row[name] for row in segments)]
-    table = table_of(
-        ("Segment", "left"),
-        ("Name", "left"),
-        ("Users", "right"),
-        *((f"{name.capitalize()}\n[dim]95 %[/]", "right") for name, _ in shown),
-    )
+    table = headed(texts, "<segment", "<name", "users", *(name for name, _ in shown))
     for row in segments:
         figures = [_bounded(row[name], part) for name, part in shown]
         table.add_row(row["segment_id"], escape(row["name"]), whole(row["users"]), *figures)
-    console.print(f"[bold]{record['days']} days after {record['date']}[/], by the segment on that day")
+    console.print(f"[bold]{texts('terminal.days_after', days=str(record['days']), date=record['date'])}[/]")
     console.print(table)
-    console.print("[dim]What followed, not what an action has caused: that needs users who were left without it.[/]")
+    console.print(f"[dim]{texts('terminal.followed')}[/]")
 
 
 def _bounded(figure: Record | None, part: bool) -> str:

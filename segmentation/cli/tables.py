@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from segmentation.monitor.read_models import MEAN, Record, is_move
-from segmentation.store.snapshots import LAPSED, NEW, NOISE
-from segmentation.texts import observed
+from segmentation.store.snapshots import LAPSED, NEW
+from segmentation.texts import Texts, observed
 from segmentation.tracking.migrations import CAUSES
 
 NOTHING = "–"
@@ -21,19 +21,19 @@ REPAIR = (
     "earliest damaged day first; the files of the source must be there as they were). For anything else, and what is "
     "still named then, build a new store from the source: another [store] url, then `segmentation backfill`."
 )
-# Feature → heading and unit in the table of segments.
-SHOWN = {
-    "recency": ("Recency", "days"),
-    "frequency": ("Frequency", "orders"),
-    "monetary": ("Spend", "per user"),
-    "average_order_value": ("Order", "value"),
-    "order_gap": ("Order gap", "days"),
-    "browse_recency": ("Browsed", "days ago"),
-    "sessions": ("Sessions", "per user"),
-    "views_per_session": ("Views", "per session"),
-    "carts": ("Carts", "per user"),
-    "purchases": ("Purchases", "per user"),
-}
+# Features whose means are in the table of segments.
+SHOWN = (
+    "recency",
+    "frequency",
+    "monetary",
+    "average_order_value",
+    "order_gap",
+    "browse_recency",
+    "sessions",
+    "views_per_session",
+    "carts",
+    "purchases",
+)
 
 MEANS = 5  # as many of them as there is room for
 
@@ -44,6 +44,17 @@ def table_of(*columns: tuple[str, str], title: str = "") -> Table:
     for heading, justify in columns:
         table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify == "right")
     return table
+
+
+def headed(texts: Texts, *columns: str) -> Table:
+    """A table with the headings of these keys of [terminal], or with a dot of any section; of those with "<" to the left. A
+    heading's second line is dim."""
+    named = []
+    for column in columns:
+        key = column.removeprefix("<")
+        heading, _, below = texts(key if "." in key else f"terminal.{key}").partition("\n")
+        named.append((heading + (f"\n[dim]{below}[/]" if below else ""), "left" if column != key else "right"))
+    return table_of(*named)
 
 
 def whole(value: int | None) -> str:
@@ -69,26 +80,19 @@ def report(console: Console, record: Record) -> None:
     console.print(record["path"], soft_wrap=True, markup=False)
 
 
-def segments(console: Console, rows: list[Record], features: list[str]) -> None:
+def segments(console: Console, rows: list[Record], features: list[str], texts: Texts) -> None:
     """Largest first; revenue is the net amount in the window, the other figures are means over the segment's users.
 
     features: those that the segments are made of.
     """
     means = [name for name in SHOWN if rows and MEAN + name in rows[0]][:MEANS]
-    table = table_of(
-        ("Segment", "left"),
-        ("Name", "left"),
-        ("Event", "left"),
-        ("Users", "right"),
-        ("Share", "right"),
-        ("Revenue\n[dim]in window[/]", "right"),
-        *((f"{SHOWN[name][0]}\n[dim]{SHOWN[name][1]}[/]", "right") for name in means),
-    )
+    columns = ("<segment", "<name", "<event", "users", "share", "revenue", *(f"columns.{name}" for name in means))
+    table = headed(texts, *columns)
     for row in rows:
         table.add_row(
             escape(row["segment_id"]),
             escape(row["name"]),
-            row["event"],
+            texts(f"terminal.event_{row['event']}"),
             whole(row["users"]),
             _share(row["share"]),
             decimal(row["revenue"], 0),
@@ -97,9 +101,9 @@ def segments(console: Console, rows: list[Record], features: list[str]) -> None:
     console.print(table)
     users, part = sum(row["users"] for row in rows), sum(row["share"] for row in rows)
     noise = round(users / part) - users if part else 0  # shares are of everyone
-    more = f", {noise:,} more in none ({NOISE})" if noise else ""
-    console.print(f"{counted(users, 'user')} in {counted(len(rows), 'segment')}{more}.")
-    console.print(f"[dim]Made of: {escape(', '.join(features))}.[/]")
+    more = texts("terminal.in_none", users=whole(noise)) if noise else ""
+    console.print(texts("terminal.in_segments", users=whole(users), segments=whole(len(rows)), more=more))
+    console.print(f"[dim]{escape(texts('terminal.made_of', features=', '.join(features)))}[/]")
 
 
 def migrations(console: Console, record: Record) -> None:
@@ -212,41 +216,45 @@ def history(console: Console, rows: list[Record]) -> None:
     console.print(f"{counted(len(rows), 'day')} published{more}.")
 
 
-def decisions(console: Console, rows: list[Record]) -> None:
+def decisions(console: Console, rows: list[Record], texts: Texts) -> None:
     """A year in one screen: days that only kept their segments are one line until the next day that did more."""
-    table = table_of(("Date", "left"), ("Decision", "left"), ("Why", "left"))
+    table = headed(texts, "<date", "<decision", "<why")
     kept: list[Record] = []
     for row in rows:
         if row["decision"] == "hold" and row["reason"] != "proposed":
             kept.append(row)
             continue
-        _kept(table, kept)
+        _kept(table, kept, texts)
         kept = []
         why = escape(row["sentence"])
         if row["reason"] == "proposed":
-            why += f"\n[dim]To take it: segmentation adopt {row['state']['proposals'][-1]['fit'][:12]}[/]"
-        table.add_row(row["date"], f"[bold]{'proposal' if row['reason'] == 'proposed' else row['decision']}[/]", why)
-    _kept(table, kept)
+            command = f"segmentation adopt {row['state']['proposals'][-1]['fit'][:12]}"
+            why += f"\n[dim]{texts('terminal.to_take', command=command)}[/]"
+        decision = "proposal" if row["reason"] == "proposed" else row["decision"]
+        table.add_row(row["date"], f"[bold]{texts(f'terminal.{decision}')}[/]", why)
+    _kept(table, kept, texts)
     console.print(table)
 
 
-def _kept(table: Table, rows: list[Record]) -> None:
+def _kept(table: Table, rows: list[Record], texts: Texts) -> None:
     if not rows:
         return
+    hold = texts("terminal.hold")
     if len(rows) == 1:
-        table.add_row(rows[0]["date"], "hold", escape(rows[0]["sentence"]))
+        table.add_row(rows[0]["date"], hold, escape(rows[0]["sentence"]))
         return
     evaluations = [row for row in rows if "evaluation" in row["evidence"]]
     challenges = sum("challenge" in row["evidence"] for row in evaluations)
     drifted = sorted({name for row in evaluations for name in row["evidence"]["evaluation"]["drift"]})
-    told = f"{counted(len(rows), 'day')}: the segments were kept"
-    if evaluations:
-        told += f"; held against the data {counted(len(evaluations), 'time')}"
-    if challenges:
-        told += f", challenged by another model {counted(challenges, 'time')}"
-    if drifted:
-        told += f"; drifted: {', '.join(drifted)}"
-    table.add_row(f"{rows[0]['date']} … {rows[-1]['date']}", "hold", escape(told) + ".")
+    labels = ", ".join(texts.known("features", name) for name in drifted)
+    told = texts(
+        "terminal.kept",
+        days=whole(len(rows)),
+        evaluated=texts("terminal.kept_evaluated", times=whole(len(evaluations))) if evaluations else "",
+        challenged=texts("terminal.kept_challenged", times=whole(challenges)) if challenges else "",
+        drifted=texts("terminal.kept_drifted", features=labels) if drifted else "",
+    )
+    table.add_row(f"{rows[0]['date']} … {rows[-1]['date']}", hold, escape(told))
 
 
 def planned(console: Console, record: Record) -> None:

@@ -135,8 +135,8 @@ def actions(page: Page) -> Markup:
             "tr",
             tag(
                 "th",
-                texts.known("actions", f"action_{record['action']}").removeprefix("action "),
-                tag("small", texts.known("actions", f"offer_{record['offer']}").removeprefix("offer ")),
+                texts.known("actions", record["action"], "action_"),
+                tag("small", texts.known("actions", record["offer"], "offer_")),
                 scope="row",
             ),
             tag("td", whole(record["users"])),

@@ -28,16 +28,6 @@ class Nothing(StrEnum):
     NOT_CONFIDENT = "not_confident"  # some are, but nothing follows from any of them as often as is asked for
 
 
-NO_RULES: dict[str, str] = {
-    Nothing.NO_ORDERS: "There are no orders in the window, so no rules.",
-    Nothing.NO_ITEMS: "No purchase names an item: give [sources.orders.columns] item_id, or category with [rules] level.",
-    Nothing.TOO_LONG: "All baskets have more different items than [rules] longest_basket, and were left out.",
-    Nothing.ONE_ITEM: "No basket has two different items, so nothing goes with anything.",
-    Nothing.NOT_FREQUENT: "No two items are together in as many baskets as [rules] min_support and min_count ask for.",
-    Nothing.NOT_CONFIDENT: "Items go together, but none follows from another as often as [rules] min_confidence asks for.",
-}
-
-
 @dataclass(frozen=True)
 class Associations:
     """The table (see `rules_table`), the whole numbers behind it, and why it is empty, if it is.

@@ -1,14 +1,18 @@
 """The commands about what segments are and what to do for them, on a shop with items."""
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from item_shop import FIRST, LENGTH, shop, write_shop
+from languages import entries
 
-from segmentation import history
+from segmentation import cli, history
 from segmentation.cli import main
 from segmentation.monitor.effect import DAYS
+from segmentation.texts import Texts
 
 LAST = FIRST + timedelta(days=LENGTH - 1)
 TOML = """
@@ -102,7 +106,7 @@ def test_actions_of_all_and_of_one_user(run):
     some = next(record for record in records if record["users"])
     code, out, _ = run("actions")
     assert code == 0
-    assert all(record["action"] in out for record in records)
+    assert all(Texts("en").known("actions", record["action"], "action_") in out for record in records)
     assert f"{sum(record['users'] for record in records)} users with an action." in out
     members = parsed(run("user", "u01", "--json"))
     mine = parsed(run("actions", "--user", "u01", "--json"))
@@ -143,3 +147,39 @@ def test_an_unknown_segment_is_told_which_may_be_meant(run, command):
     code, out, err = run(command, "--segment", "zzz")
     assert (code, out) == (1, "")
     assert "has no segment 'zzz'; known here:" in err
+
+
+COMMANDS = (
+    "profiles",
+    "rules",
+    "rules --special",
+    "bundles",
+    "actions",
+    "actions --user u01",
+    "effect",
+    "segments",
+    "decisions",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_in_chinese_nothing_is_left_in_english(run, command):
+    code, out, err = run(*command.split(), "--lang", "zh")
+    assert (code, err) == (0, "")
+    words = set(re.findall("[A-Za-z][A-Za-z_-]+", re.sub(r"\b[0-9a-f]{8}\b|u\d\d|e-\d+", "", out)))
+    data = {"bread", "butter", "jam", "milk", "salt", "sofa", "tea", "state", "SP", "RJ"}
+    made_of = {"recency", "frequency", "monetary", "active_days", "average_order_value", "order_gap", "tenure"}
+    assert words - data <= (made_of if command == "segments" else set())
+    assert re.search("[\u4e00-\u9fff]", out)
+
+
+def test_every_text_of_the_terminal_is_used():
+    source = "".join(file.read_text() for file in Path(cli.__file__).parent.glob("*.py"))
+    composed = {"baseline", "hold", "update", "restructure", "proposal"}  # of the decision's name
+    for key in entries("en"):
+        section, _, name = key.partition(".")
+        if section == "terminal" and name not in composed:
+            part = "event_" if name.startswith("event_") else "rules_" if name.startswith("rules_") else name
+            assert re.search(rf"[\"'<.]{part}\b|terminal\.{part}", source), key
+        if section == "columns":
+            assert f'"{name}"' in source, key

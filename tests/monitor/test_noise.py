@@ -45,7 +45,7 @@ def test_noise_is_counted(store):
     assert sizes["NOISE"]["users"] == noise
     assert sum(row["share"] for row in sizes.values()) == pytest.approx(1, abs=1e-5)
     out = StringIO()
-    tables.segments(Console(file=out, width=200), rows, ["recency"])
+    tables.segments(Console(file=out, width=200), rows, ["recency"], Texts("en"))
     assert f"{noise:,} more in none (NOISE)." in out.getvalue()
 
 
