@@ -180,11 +180,11 @@ def run(root: Path, users: int, day: date) -> tuple[list[tuple[str, float, float
     read = stage("extract", lambda: stages.extract(config, day))["read"]
     stage("validate", lambda: stages.validate(config, read))
     derivation = stage("build_features", lambda: stages.build_features(config, day))["derivation"]
+    from segmentation import served
     from segmentation.adjustment import policy
-    from segmentation.services import day as serving
 
     timed(policy, "decide", "the decision about the model")
-    timed(serving, "serve", "profiles, names, actions, next items" + (", rules" if day == DAYS[0] else ""))
+    timed(served, "serve", "profiles, names, actions, next items" + (", rules" if day == DAYS[0] else ""))
     stage("cluster", lambda: stages.cluster(config, day, derivation))
     stage("compare_segments", lambda: stages.compare_segments(config, day, derivation))
     published = stage("publish", lambda: stages.publish(config, day, derivation))

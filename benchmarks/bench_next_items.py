@@ -22,7 +22,7 @@ from rich.table import Table
 
 from segmentation import history
 from segmentation.config import Config
-from segmentation.services.baskets import Baskets
+from segmentation.services.baskets import Baskets, returned
 from segmentation.services.bundles import BASKETS, next_items
 from segmentation.services.occurrences import Members
 from segmentation.services.rules import association_rules
@@ -85,12 +85,13 @@ def measure(store: Store, config: Config, day: date) -> dict[str, tuple[float, f
     keys = [(at, one.activity["orders"].accepted) for at, one in accepted if "orders" in one.activity]
     paths = [(at, store.objects.path(key)) for at, key in keys if key]
     baskets = Baskets.read([pair for pair in paths if day - timedelta(days=90) < pair[0] <= day])
+    back = returned([pair for pair in paths if pair[0] <= day])
     after = Baskets.read([pair for pair in paths if day < pair[0] <= day + timedelta(days=AHEAD)])
     members = folder.table("memberships")
     of = Members.of(baskets, members["user_id"].combine_chunks(), members["segment_id"].combine_chunks())
     rules = association_rules(baskets, of, config.rules)
     by_rules: Lists = {}
-    for row in next_items(rules.table, baskets, of, ITEMS).to_pylist():
+    for row in next_items(rules.table, baskets, of, back, ITEMS).to_pylist():
         by_rules.setdefault(row["user_id"], []).append(row["item"])
     names, users = baskets.items.to_pylist(), baskets.users.to_pylist()
     bought: dict[str, set[str]] = {}
@@ -104,8 +105,8 @@ def measure(store: Store, config: Config, day: date) -> dict[str, tuple[float, f
         for basket in order[baskets.user[order] == user][-BASKETS:]:
             held = baskets.holds.indices[baskets.holds.indptr[basket] : baskets.holds.indptr[basket + 1]]
             closed.setdefault(users[user], set()).update(names[item] for item in held)
-    for user, item in zip(baskets.returned_user.tolist(), baskets.returned_item.tolist(), strict=True):
-        closed[users[user]].add(names[item])
+    for row in back.to_pylist():
+        closed.setdefault(row["user_id"], set()).add(row["item"])
     basket_of = np.repeat(np.arange(len(baskets)), np.diff(baskets.holds.indptr))
     segment = dict(zip((users[user] for user in baskets.user), of.segment.tolist(), strict=True))
     overall = popular(baskets.holds.indices, names)

@@ -82,7 +82,14 @@ def simulate(config: Path) -> None:
 
 def segmentation(config: Path, *arguments: str, show: bool = False) -> str:
     """Run the project's command line and return what it prints, or show it; its progress is shown."""
-    command = [sys.executable, "-c", "from segmentation.cli import main; main()", "--config", str(config), *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        "from segmentation.cli import script; script()",
+        "--config",
+        str(config),
+        *arguments,
+    ]
     with signals_held():  # a session of its own, as Airflow's processes: its workers end with it
         process = subprocess.Popen(command, stdout=None if show else subprocess.PIPE, text=True, start_new_session=True)
     try:

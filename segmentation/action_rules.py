@@ -27,8 +27,8 @@ class Actions(Section):
 class Range(Section):
     """Of a feature: at least `min`, at most `max`. A user of whom it is not known is outside."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, allow_inf_nan=False)
+    max: float | None = Field(None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -16,7 +16,12 @@ class Rules(Section):
         "rules are the same, Apriori takes longest, counting the least time.",
     )
     level: Literal["item", "category"] = Field("item", description="Rules between items, or between categories.")
-    window_days: int = Field(90, ge=1, le=3660, description="Baskets of how many days back, the day included.")
+    window_days: int = Field(
+        90,
+        ge=1,
+        le=3660,
+        description="Baskets of how many days back, the day included; never more than `[features] window_days`.",
+    )
     rules_every_days: int = Field(7, ge=1, description="How often the rules are computed anew.")
     min_support: float = Field(
         0.001, gt=0, le=1, description="Items go together if they are in at least this share of the baskets ..."

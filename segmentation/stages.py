@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation import crossings, reads
+from segmentation import crossings, reads, served
 from segmentation.adjustment import policy
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
@@ -21,14 +21,11 @@ from segmentation.config import Config, Recipe
 from segmentation.contracts.acceptance import check_rows, lost, with_cells
 from segmentation.contracts.currency import check_currency
 from segmentation.contracts.sign_ups import with_sign_ups
-from segmentation.dates import window
 from segmentation.errors import DataContractError
 from segmentation.features.catalogue import available, model_features, values
 from segmentation.features.engine import EPOCH
 from segmentation.inputs import Inputs
-from segmentation.services import actions, names
 from segmentation.services import day as serving
-from segmentation.services.baskets import Baskets
 from segmentation.sources import slices
 from segmentation.store import commits
 from segmentation.store.content import money, money_units
@@ -353,7 +350,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
     table = segments(model, events, present["segment_id"].to_pylist(), described, revenue)
     folder.put_table("segments", table)
     folder.put_table("migrations", migrations(members, parent.memberships if parent else None, earned))
-    served = serving.Today(
+    shown = serving.Today(
         day,
         present,
         described.drop_columns(["user_id"]),
@@ -362,33 +359,8 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
         table,
         tuple(fit.transform.features),
     )
-    _serve(folder, inputs, recipe, served)
+    served.serve(folder, inputs, recipe, shown)
     return {"users": present.num_rows, "moved": _moved(members)}
-
-
-def _serve(folder: Folder, inputs: Inputs, recipe: Recipe, today: serving.Today) -> None:
-    """Profiles, names, actions; and the rules, or where those are that hold."""
-    before = serving.Before.none()
-    parent = inputs.parent()
-    if parent and parent.is_served:
-        carried = actions.Before(parent.table("actions"), parent.table("cooldowns"))
-        held = parent.json("rules")
-        before = serving.Before(
-            names.of_table(parent.table("names")),
-            carried,
-            held,
-            lambda: Folder.at(folder.objects, held["folder"]).table("rules"),
-        )
-
-    def baskets() -> Baskets:
-        days = window(today.day, min(recipe.rules.window_days, recipe.features.window_days))
-        return Baskets.read(inputs.orders(days), recipe.rules.level, recipe.rules.longest_basket, inputs.excluded())
-
-    served = serving.serve(today, recipe, before, baskets)
-    for name, made in served.tables.items():
-        folder.put_table(name, made)
-    anew = {"hashes": folder.hashes_of_rules(), "folder": folder.path} if served.anew else {}
-    folder.put_json("rules", {**served.rules, **anew})
 
 
 def _moved(members: pa.Table) -> int:

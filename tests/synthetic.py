@@ -20,7 +20,7 @@ from segmentation.clustering.transform import Axis, Transform
 from segmentation.config import Adjustment, Clustering, Config, load
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.services import day as serving
-from segmentation.services.baskets import Baskets
+from segmentation.services.baskets import RETURNED, Baskets
 from segmentation.store import commits
 from segmentation.store.content import hash_json, money
 from segmentation.store.derivations import Derivations
@@ -201,7 +201,7 @@ def _publish(
         ),
         config.recipe(),
         serving.Before.none(),
-        lambda: Baskets.of([], []),
+        serving.Bought(lambda _: Baskets.of([], []), lambda _: RETURNED.empty_table()),
     )
     for name, table in served.tables.items():
         folder.put_table(name, table)

@@ -1,9 +1,32 @@
-"""The command line. `main` is the console script `segmentation`."""
+"""The command line. `script` is the console script `segmentation`: `main` in a process of its own."""
 
+import atexit
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 INTERRUPTED = 130
+
+
+def script() -> NoReturn:
+    """Run `main` and end the process, without taking the engines' threads down.
+
+    Arrow's pool, taken down while one of its threads is still at its last task, now and then ends the process by SIGABRT after
+    all work is done (apache/arrow issues 34314 and 50482): a reading command in a hundred.
+    """
+    code: str | int | None = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # whoever read it has gone
+        code = 1
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """Shopping baskets: which items (or categories) were bought together in an order, and by whom."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, Self
 
@@ -15,6 +15,7 @@ from segmentation.tables import ORDERS, TABLES
 
 Level = Literal["item", "category"]
 COLUMNS = {"item": "item_id", "category": "category"}
+RETURNED = pa.schema([("user_id", pa.string()), ("item", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Baskets:
     holds: scipy CSR matrix, n × m, bool, indices sorted. items: m texts, ascending by their UTF-8 bytes. users: u ids,
     ascending likewise. user: n places in users. day: n days since 1970-01-01, ascending where they come from rows.
     too_long: baskets that were left out for having too many different items. without_items: orders none of whose
-    purchase lines names an item; they are no baskets. returned_user, returned_item: r places each, of the items that a user has
-    returned.
+    purchase lines names an item; they are no baskets.
     """
 
     holds: Any
@@ -35,8 +35,6 @@ class Baskets:
     day: Whole
     too_long: int
     without_items: int
-    returned_user: Whole = field(default_factory=lambda: np.array([], np.int64))
-    returned_item: Whole = field(default_factory=lambda: np.array([], np.int64))
 
     def __len__(self) -> int:
         return len(self.user)
@@ -78,7 +76,6 @@ class Baskets:
         column = COLUMNS[level]
         none = np.array([], np.int64)
         basket, day, item, user = [none], [none], [_coded(none, ())], [_coded(none, ())]
-        back_user, back_item = [pa.array([], pa.string())], [pa.array([], pa.string())]
         baskets = 0
         for path in sorted(paths):  # one day after another: their rows are not needed together
             rows = Rows.read([path], str(TABLES[ORDERS].TIME), ("order_id", column, "quantity", "amount"))
@@ -90,19 +87,8 @@ class Baskets:
             user.append(_coded(of_user, rows.ids))
             day.append(rows.day[of_user])
             baskets += len(of_user)
-            back = np.flatnonzero(returns(rows) & (rows.code(column) >= 0))
-            back_user.append(pa.array(rows.ids, pa.string()).take(pa.array(rows.user[back])))
-            back_item.append(rows.texts(column).cast(pa.string()).take(pa.array(rows.code(column)[back])))
-        found = cls._gathered(
+        return cls._gathered(
             np.concatenate(basket), _joined(item), _joined(user), np.concatenate(day), longest, excluded
-        )
-        places = [
-            pc.index_in(pa.concat_arrays(texts), value_set=known).fill_null(-1).to_numpy(zero_copy_only=False)
-            for texts, known in ((back_user, found.users), (back_item, found.items))
-        ]
-        there = (places[0] >= 0) & (places[1] >= 0)
-        return replace(
-            found, returned_user=places[0][there].astype(np.int64), returned_item=places[1][there].astype(np.int64)
         )
 
     @classmethod
@@ -134,6 +120,27 @@ class Baskets:
             too_long=int((counts & (length > longest)).sum()),
             without_items=int((counts & (length == 0)).sum()),
         )
+
+
+def returned(paths: Iterable[tuple[date, str]], level: Level = "item") -> pa.Table:
+    """What users have returned on some days (see `Baskets.read`): the table RETURNED, each item of a user once.
+
+    Raises StoreError naming what cannot be read.
+    """
+    column, found = COLUMNS[level], [RETURNED.empty_table()]
+    for path in sorted(paths):
+        rows = Rows.read([path], str(TABLES[ORDERS].TIME), (column, "quantity", "amount"))
+        back = np.flatnonzero(returns(rows) & (rows.code(column) >= 0))
+        users = pa.array(rows.ids, pa.string()).take(pa.array(rows.user[back]))
+        items = rows.texts(column).cast(pa.string()).take(pa.array(rows.code(column)[back]))
+        found.append(pa.table([users, items], schema=RETURNED))
+    return once(pa.concat_tables(found))
+
+
+def once(returned: pa.Table) -> pa.Table:
+    """Each row once, in order."""
+    names = RETURNED.names
+    return returned.group_by(names, use_threads=False).aggregate([]).sort_by([(name, "ascending") for name in names])
 
 
 def _coded(places: Whole, texts: Any) -> pa.DictionaryArray:

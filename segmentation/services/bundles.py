@@ -67,8 +67,11 @@ def leading(rules: pa.Table) -> pa.Table:
     return rules.filter(pc.equal(pc.list_value_length(rules["consequents"]), 1))
 
 
-def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = MOST_NEXT) -> pa.Table:
-    """The table `next_items`. members: the segment of each basket's user; most: items for each user."""
+def next_items(
+    rules: pa.Table, baskets: Baskets, members: Members, returned: pa.Table, most: int = MOST_NEXT
+) -> pa.Table:
+    """The table `next_items`. baskets: also the longest; members: the segment of each basket's user; returned: see
+    `baskets.RETURNED`; most: items for each user."""
     from scipy.sparse import csr_matrix
 
     counted = set(rules["segment_id"].to_pylist())
@@ -80,10 +83,12 @@ def next_items(rules: pa.Table, baskets: Baskets, members: Members, most: int = 
     of = csr_matrix((np.ones(len(latest), np.int32), (baskets.user[latest], latest)), shape=(users, len(baskets)))
     last = (of @ baskets.holds.astype(np.int32)).tocsr()
     last.data[:] = 1
-    gone = csr_matrix(
-        (np.ones(len(baskets.returned_item), np.int32), (baskets.returned_user, baskets.returned_item)),
-        shape=(users, items),
+    back, item_back = (
+        np.asarray(pc.index_in(returned[name].combine_chunks(), value_set=known).fill_null(-1)).astype(np.int64)
+        for name, known in (("user_id", baskets.users), ("item", baskets.items))
     )
+    there = np.flatnonzero((back >= 0) & (item_back >= 0))
+    gone = csr_matrix((np.ones(len(there), np.int32), (back[there], item_back[there])), shape=(users, items))
     closed = (last + gone).tocsr()
     segment = np.full(users, -1)
     segment[baskets.user] = members.segment

@@ -1,5 +1,6 @@
 """What a day says of its segments and users beside where they are: profiles, names, rules, actions."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,7 @@ from segmentation.dates import block
 from segmentation.errors import ConfigError
 from segmentation.features.rows import Flags, Whole
 from segmentation.services import actions, bundles, names, rules_table
-from segmentation.services.baskets import Baskets
+from segmentation.services.baskets import Baskets, once
 from segmentation.services.occurrences import Members
 from segmentation.services.profiles import effects, profiles
 from segmentation.services.rules import association_rules
@@ -40,16 +41,30 @@ class Served:
 
 @dataclass(frozen=True)
 class Before:
-    """What the day before carries on: its names, actions, and the rules that held, as a document and as the table `rules`."""
+    """What the day before carries on: its names, actions, the rules that held, as a document and as the table `rules`, and what
+    its users had returned (None: it does not say)."""
 
     names: Mapping[str, names.Name]
     actions: actions.Before
     rules: dict[str, Any] | None
     table: Callable[[], pa.Table]
+    returned: pa.Table | None
 
     @classmethod
     def none(cls) -> "Before":
-        return cls({}, actions.Before.none(), None, rules_table.SCHEMA.empty_table)
+        return cls({}, actions.Before.none(), None, rules_table.SCHEMA.empty_table, None)
+
+
+@dataclass(frozen=True)
+class Bought:
+    """The accepted orders of the window, read when they are asked for.
+
+    baskets: those of the rules' window, without those of more than so many different items. returned: what was returned after
+    the day before (see `baskets.RETURNED`), or since the window begins.
+    """
+
+    baskets: Callable[[int], Baskets]
+    returned: Callable[[bool], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -69,10 +84,9 @@ class Today:
     made_of: tuple[str, ...]
 
 
-def serve(today: Today, recipe: Recipe, before: Before, baskets: Callable[[], Baskets]) -> Served:
-    """The tables `profiles`, `names`, `actions`, `cooldowns` and `next_items`; and, on the days on which they are computed
-    anew, `rules` and `bundles`. baskets: those of the rules' window, asked for on these days, and where rules lead to anything.
-    """
+def serve(today: Today, recipe: Recipe, before: Before, bought: Bought) -> Served:
+    """The tables `profiles`, `names`, `actions`, `cooldowns`, `returned` and `next_items`; and, on the days on which they are
+    computed anew, `rules` and `bundles`."""
     segment_ids = today.segments["segment_id"].to_pylist()
     attributes, consent = _attributes(today)
     found = profiles(
@@ -86,12 +100,16 @@ def serve(today: Today, recipe: Recipe, before: Before, baskets: Callable[[], Ba
         "names": names.table(names.names(told, sizes, before.names, today.day)),
         "actions": given,
         "cooldowns": cooldowns,
+        "returned": _returned(today, recipe, before, bought),
     }
     if before.rules is None or _due(today.day, recipe, before.rules):
-        found = baskets()
-        computed, held = _rules(today, recipe, found, _members(today, found))
-        return Served({**tables, **computed, "next_items": _next_items(today, computed["rules"], lambda: found)}, held)
-    return Served({**tables, "next_items": _next_items(today, before.table(), baskets)}, before.rules)
+        found = bought.baskets(recipe.rules.longest_basket)
+        computed, held = _rules(today, recipe, found)
+        rules = computed["rules"]
+    else:
+        computed, held, rules = {}, before.rules, before.table()
+    following = _next_items(today, rules, bought, tables["returned"])
+    return Served({**tables, **computed, "next_items": following}, held)
 
 
 def _attributes(today: Today) -> tuple[pa.Table, Flags]:
@@ -146,19 +164,31 @@ def _members(today: Today, baskets: Baskets) -> Members:
     )
 
 
-def _next_items(today: Today, rules: pa.Table, baskets: Callable[[], Baskets]) -> pa.Table:
+def _returned(today: Today, recipe: Recipe, before: Before, bought: Bought) -> pa.Table:
+    """What the day's users have returned since they are in the population."""
+    if before.returned is None or before.rules is None or before.rules["level"] != recipe.rules.level:
+        found = bought.returned(False)
+    else:
+        found = pa.concat_tables([before.returned, bought.returned(True)])
+    return once(found.filter(pc.is_in(found["user_id"], value_set=today.memberships["user_id"].combine_chunks())))
+
+
+def _next_items(today: Today, rules: pa.Table, bought: Bought, returned: pa.Table) -> pa.Table:
     if not bundles.leading(rules).num_rows:
         return bundles.NEXT_ITEMS.empty_table()
-    found = baskets()
-    return bundles.next_items(rules, found, _members(today, found))
+    found = bought.baskets(sys.maxsize)
+    return bundles.next_items(rules, found, _members(today, found), returned)
 
 
-def _rules(
-    today: Today, recipe: Recipe, found: Baskets, members: Members
-) -> tuple[dict[str, pa.Table], dict[str, Any]]:
-    held: dict[str, Any] = {"date": today.day.isoformat(), "settings": _settings(recipe), "problem": None}
+def _rules(today: Today, recipe: Recipe, found: Baskets) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    held: dict[str, Any] = {
+        "date": today.day.isoformat(),
+        "settings": _settings(recipe),
+        "level": recipe.rules.level,
+        "problem": None,
+    }
     try:
-        rules = association_rules(found, members, recipe.rules)
+        rules = association_rules(found, _members(today, found), recipe.rules)
     except ConfigError as error:  # too many: the segments are right all the same
         table = rules_table.SCHEMA.empty_table()
         held |= {"figures": {"baskets": len(found)}, "nothing": "too_many", "problem": str(error)}

@@ -30,9 +30,17 @@ KEYS = {
     "names": ["segment_id"],
     "actions": ["user_id"],
     "cooldowns": ["user_id", "action"],
+    "returned": ["user_id", "item"],
     "next_items": ["user_id", "rank"],
 }
-SERVED = ("profiles", "names", "actions", "cooldowns", "next_items")  # of these, what days of earlier versions have not
+SERVED = (
+    "profiles",
+    "names",
+    "actions",
+    "cooldowns",
+    "returned",
+    "next_items",
+)  # of these, what days of earlier versions have not
 # Only on the days on which they are computed anew; rules.json tells their hashes, and on which day that was.
 RULES = {"rules": ["segment_id", "rule"], "bundles": ["segment_id", "rank"]}
 SCHEMA_VERSIONS = {**dict.fromkeys([*KEYS, *RULES], 1), "features": 1}

@@ -57,7 +57,8 @@ def test_rules_are_computed_on_the_first_published_day_of_each_block_and_hold_un
 
 
 def test_next_items_follow_from_the_last_baskets_of_every_day(tmp_path):
-    """Also on the days on which the rules of an earlier one hold; what was returned since then is no next item any more."""
+    """Also on the days on which the rules of an earlier one hold; what was returned is no next item, also when the return has
+    left the window, as long as the user has not; and of the longest baskets, too, which make no rules."""
     draw = np.random.default_rng(9)
     lines = ["order_id,user_id,ordered_at,item_id,quantity,amount"]
     bought: dict[tuple[str, date, str], set[str]] = {}
@@ -68,24 +69,31 @@ def test_next_items_follow_from_the_last_baskets_of_every_day(tmp_path):
             user, order = f"u{number:02}", f"o{offset}-{number}"
             items = {"bread", "butter"} if draw.random() < 0.5 else {str(draw.choice(["bread", "tea", "salt"]))}
             items |= {"jam"} if draw.random() < (0.8 if "butter" in items else 0.1) else set()
+            if number % 20 == 7:  # more than longest_basket
+                items |= {f"item {extra}" for extra in range(9)}
             lines += [f"{order},{user},{day} 10:00:00,{item},1,{number % 3 * 90 + 3}" for item in sorted(items)]
             bought[user, day, order] = items
             if draw.random() < 0.3:
                 lines.append(f"r{order},{user},{day} 12:00:00,jam,-1,-3")
                 returned.add((user, day, "jam"))
     (tmp_path / "orders.csv").write_text("\n".join(lines) + "\n")
-    config = shop(tmp_path, sources={"orders": {"path": "orders.csv"}})
+    rules = {"min_support": 0.02, "min_count": 3, "rules_every_days": 5, "longest_basket": 8}
+    config = shop(tmp_path, sources={"orders": {"path": "orders.csv"}}, rules=rules)
     history.backfill(config, FIRST + timedelta(days=9), FIRST + timedelta(days=21))
-    store, kinds = open_store(config), set()
+    store, kinds, known, old = open_store(config), set(), set(), set()
     for day, folder in folders(store).items():
         members = folder.table("memberships").to_pylist()
         record = associations.rules(store, day)
         begins = day - timedelta(days=9)
+        there = {row["user_id"] for row in members if row["segment_id"]}
+        known |= {(user, item) for user, at, item in returned if begins <= at <= day}
+        known = {(user, item) for user, item in known if user in there}
+        old |= known - {(user, item) for user, at, item in returned if begins <= at <= day}
         expected = set()
         for user, segment in ((row["user_id"], row["segment_id"]) for row in members):
             mine = sorted(key for key in bought if key[0] == user and begins <= key[1] <= day)[-3:]
             last = set().union(*(bought[key] for key in mine))
-            closed = last | {item for who, at, item in returned if who == user and begins <= at <= day}
+            closed = last | {item for who, item in known if who == user}
             best: dict[str, tuple[float, int]] = {}
             for row in record["rules"]:
                 if (
@@ -102,6 +110,7 @@ def test_next_items_follow_from_the_last_baskets_of_every_day(tmp_path):
         assert {(row["user_id"], row["rank"], row["item"], row["rule"]) for row in found} == expected, day
         kinds.add((bool(found), record["date"] == day.isoformat()))
     assert {(True, True), (True, False)} <= kinds
+    assert old
 
 
 def test_rules_that_are_not_those_that_were_computed_are_found(made):

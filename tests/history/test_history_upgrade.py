@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from item_shop import FIRST, shop, write_shop
 
-from segmentation import history, stages
+from segmentation import history, served
 from segmentation.errors import SegmentationError
 from segmentation.monitor import associations, effect, names, offers
 from segmentation.monitor.profiles import profiles
@@ -26,7 +26,7 @@ def config(tmp_path_factory):
     write_shop(root)
     config = shop(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "_serve", lambda *_: None)
+        patch.setattr(served, "serve", lambda *_: None)
         history.run(config, OLD)
     history.run(config, NEW)
     return config

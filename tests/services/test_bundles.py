@@ -9,7 +9,7 @@ from small_shops import gathered, memberships, random_sets
 
 from segmentation.rules_settings import Rules
 from segmentation.services import bundles as module
-from segmentation.services.baskets import Baskets
+from segmentation.services.baskets import RETURNED, Baskets
 from segmentation.services.bundles import BASKETS, HOLDS, MOST_BUNDLES, MOST_NEXT, bundles, next_items
 from segmentation.services.occurrences import Members
 from segmentation.services.rules import association_rules
@@ -31,24 +31,27 @@ def shop(request):
     baskets = replace(
         baskets,
         day=np.sort(draw.integers(0, 50, len(baskets))),
-        returned_user=draw.integers(0, len(baskets.users), 400),
-        returned_item=draw.integers(0, len(baskets.items), 400),
+    )
+    back = pa.table(
+        [
+            baskets.users.take(pa.array(draw.integers(0, len(baskets.users), 400))),
+            baskets.items.take(pa.array(draw.integers(0, len(baskets.items), 400))),
+        ],
+        schema=RETURNED,
     )
     members = Members.of(baskets, *memberships(users=150))
-    return sets, baskets, members, association_rules(baskets, members, SETTINGS).table
+    return sets, baskets, members, association_rules(baskets, members, SETTINGS).table, back
 
 
-def plainly(sets, baskets, members, table):
+def plainly(sets, baskets, members, table, back):
     """Every user's next items, user by user and rule by rule."""
-    names, found = baskets.items.to_pylist(), []
+    found = []
     counted = {row["segment_id"] for row in table.to_pylist()}
     for user, name in enumerate(baskets.users.to_pylist()):
         mine = sorted(np.flatnonzero(baskets.user == user), key=lambda number: (baskets.day[number], number))
         segment = members.segment[mine[0]]
         last = set().union(*(sets[number] for number in mine[-BASKETS:]))
-        returned = {
-            names[item] for who, item in zip(baskets.returned_user, baskets.returned_item, strict=True) if who == user
-        }
+        returned = {row["item"] for row in back.to_pylist() if row["user_id"] == name}
         best: dict[str, tuple[float, int]] = {}
         for row in table.to_pylist():
             if segment < 0:
@@ -70,27 +73,27 @@ def plainly(sets, baskets, members, table):
 @pytest.mark.parametrize("together", [3, 20_000])
 def test_next_items_are_those_of_rules_followed_one_by_one(shop, together, monkeypatch):
     monkeypatch.setattr(module, "TOGETHER", together)
-    sets, baskets, members, table = shop
-    expected = plainly(sets, baskets, members, table)
+    sets, baskets, members, table, back = shop
+    expected = plainly(sets, baskets, members, table, back)
     assert len({row[0] for row in expected}) > 5
-    found = [tuple(row.values()) for row in next_items(table, baskets, members).sort_by("user_id").to_pylist()]
+    found = [tuple(row.values()) for row in next_items(table, baskets, members, back).sort_by("user_id").to_pylist()]
     assert sorted(found) == sorted(expected)
 
 
 def test_a_segment_that_is_younger_than_the_rules_has_those_of_the_whole_shop(shop):
-    sets, baskets, members, table = shop
+    sets, baskets, members, table, back = shop
     younger = replace(members, segments=(*members.segments[:-1], "zzz"))
-    expected = plainly(sets, baskets, younger, table)
+    expected = plainly(sets, baskets, younger, table, back)
     assert {row[0] for row in expected} & set(
         baskets.users.take(pa.array(np.unique(baskets.user[members.segment == len(members.segments) - 1]))).to_pylist()
     )
-    found = [tuple(row.values()) for row in next_items(table, baskets, younger).to_pylist()]
+    found = [tuple(row.values()) for row in next_items(table, baskets, younger, back).to_pylist()]
     assert sorted(found) == sorted(expected)
 
 
 def test_rules_that_are_older_than_the_baskets(shop):
     """Some of their items are in no basket any more, and new ones have come."""
-    sets, baskets, _, table = shop
+    sets, baskets, _, table, back = shop
     gone = {"item a", *baskets.items.to_pylist()[3:6]}
     others = [frozenset("new one" if item in gone else item for item in one) for one in sets]
     later = gathered(others, users=150)
@@ -98,31 +101,25 @@ def test_rules_that_are_older_than_the_baskets(shop):
     theirs = Members.of(later, *memberships(users=150))
     # What nobody buys any more is followed by nothing, and follows nothing.
     dead = [bool(gone & {*row["antecedents"], *row["consequents"]}) for row in table.to_pylist()]
-    expected = plainly(others, later, theirs, table.filter(pa.array([not one for one in dead])))
+    expected = plainly(others, later, theirs, table.filter(pa.array([not one for one in dead])), back)
     assert any(dead)
     assert len(expected) > 3
-    found = [tuple(row.values()) for row in next_items(table, later, theirs).to_pylist()]
+    found = [tuple(row.values()) for row in next_items(table, later, theirs, back).to_pylist()]
     assert sorted(found) == sorted(expected)
 
 
 def test_an_item_that_was_returned_is_never_next(shop):
-    _, baskets, members, table = shop
-    back = set(
-        zip(
-            baskets.users.take(pa.array(baskets.returned_user)).to_pylist(),
-            baskets.items.take(pa.array(baskets.returned_item)).to_pylist(),
-            strict=True,
-        )
-    )
-    pairs = {(row["user_id"], row["item"]) for row in next_items(table, baskets, members).to_pylist()}
-    kept = replace(baskets, returned_user=np.array([], np.int64), returned_item=np.array([], np.int64))
-    without = {(row["user_id"], row["item"]) for row in next_items(table, kept, members).to_pylist()}
-    assert pairs & back == set()
-    assert without & back  # else nothing was put to the test
+    _, baskets, members, table, back = shop
+    gone = {(row["user_id"], row["item"]) for row in back.to_pylist()}
+    pairs = {(row["user_id"], row["item"]) for row in next_items(table, baskets, members, back).to_pylist()}
+    kept = next_items(table, baskets, members, RETURNED.empty_table())
+    without = {(row["user_id"], row["item"]) for row in kept.to_pylist()}
+    assert pairs & gone == set()
+    assert without & gone  # else nothing was put to the test
 
 
 def test_bundles_hold_and_none_is_in_one_before_it(shop):
-    *_, table = shop
+    *_, table, _ = shop
     rows = bundles(table).to_pylist()
     assert {row["segment_id"] for row in rows} >= {None}
     by_segment: dict[str | None, list[dict]] = {}
@@ -145,4 +142,7 @@ def test_bundles_hold_and_none_is_in_one_before_it(shop):
 def test_where_there_are_no_rules_there_is_nothing():
     none = Baskets.of([], [])
     table = association_rules(none, Members.of(none, *memberships()), SETTINGS).table
-    assert (bundles(table).num_rows, next_items(table, none, Members.of(none, *memberships())).num_rows) == (0, 0)
+    assert (
+        bundles(table).num_rows,
+        next_items(table, none, Members.of(none, *memberships()), RETURNED.empty_table()).num_rows,
+    ) == (0, 0)

@@ -5,7 +5,7 @@ from small_shops import gathered, memberships
 
 from segmentation.errors import ConfigError
 from segmentation.rules_settings import Rules
-from segmentation.services.baskets import Baskets
+from segmentation.services.baskets import RETURNED, Baskets
 from segmentation.services.bundles import bundles, next_items
 from segmentation.services.occurrences import Members
 from segmentation.services.rules import Associations, association_rules
@@ -17,7 +17,7 @@ def found(baskets: Baskets, settings: Rules = SETTINGS) -> Associations:
     members = Members.of(baskets, *memberships())
     rules = association_rules(baskets, members, settings)
     bundles(rules.table)
-    next_items(rules.table, baskets, members)
+    next_items(rules.table, baskets, members, RETURNED.empty_table())
     return rules
 
 
