@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -12,7 +12,7 @@ from segmentation.errors import ConfigError, nearest
 from segmentation.tables import Section
 
 SHIPPED = "actions.toml"
-NAME = r"^[a-z][a-z0-9_]*$"
+NAME = r"^[^\W\d_]\w*$"  # in any script
 Level = Literal["high", "low"]
 Status = Literal["entered", "stayed", "moved", "reassigned", "reactivated"]
 Cause = Literal["behaviour", "ageing", "model"]
@@ -75,6 +75,17 @@ class ActionRule(Section):
     def _possible(self) -> Self:
         if self.status == ("entered",) and (self.moved or self.cause):
             raise ValueError('status = ["entered"] and a move contradict each other: who entered has not moved')
+        if self.status == ("stayed",) and self.within_days == 1:
+            raise ValueError(
+                'status = ["stayed"] and within_days = 1 contradict each other: who is there since today has not stayed'
+            )
+        by = {"moved": {"behaviour", "ageing"}, "reassigned": {"model"}}  # a move of the day
+        causes = set[str]().union(*(by.get(one, set(get_args(Cause))) for one in self.status))
+        if self.status and self.cause and not causes & set(self.cause):
+            raise ValueError(
+                f"status = {list(self.status)} and cause = {list(self.cause)} contradict each other: reassigned is whom the "
+                "model moved, moved whom it did not"
+            )
         return self
 
     def covers(self, other: "ActionRule") -> bool:
@@ -83,13 +94,18 @@ class ActionRule(Section):
             return False
         return (
             all(other.segment.get(name) == level for name, level in self.segment.items())
-            and (not self.segments or (bool(other.segments) and set(other.segments) <= set(self.segments)))
+            and (not self.segments or _within(other.segments, self.segments))
             and all(name in other.user and kept.holds(other.user[name]) for name, kept in self.user.items())
-            and (not self.status or (bool(other.status) and set(other.status) <= set(self.status)))
+            and (set(get_args(Status)) <= set(self.status or get_args(Status)) or _within(other.status, self.status))
             and self.moved in (None, other.moved)
-            and (not self.cause or (bool(other.cause) and set(other.cause) <= set(self.cause)))
+            and (not self.cause or _within(other.cause, self.cause))
             and (self.within_days is None or (other.within_days or 10_000_000) <= self.within_days)
         )
+
+
+def _within(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether a condition that asks for some of these asks for some of the others."""
+    return bool(some) and set(some) <= set(others)
 
 
 class ActionFile(Section):

@@ -1,14 +1,15 @@
 """What is to be read for some days: the recipe in force, the days that lack something, and the list of their slices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from segmentation.action_rules import check_names as check_actions
-from segmentation.config import Config
+from segmentation import action_rules
+from segmentation.config import Config, Recipe
 from segmentation.contracts import expectations
 from segmentation.errors import ConfigError, NoRowsError, NotYetError, SegmentationError
 from segmentation.features.catalogue import CATALOGUE, check_names
+from segmentation.features.limits import reachable
 from segmentation.sources.listing import Listing, Looked
 from segmentation.store.derivations import Derivations
 from segmentation.store.names import segments_ever
@@ -26,8 +27,28 @@ def recorded(config: Config, store: Store) -> State:
     recipe = config.recipe()
     expectations.check(recipe)
     check_names(config.clustering)
-    check_actions(recipe.actions, list(CATALOGUE), known_segments(config))
+    check_actions(config, recipe, known_segments(config))
     return record_recipe(config, store)
+
+
+def check_actions(config: Config, recipe: Recipe, segments: Sequence[str]) -> None:
+    """Raise ConfigError for a rule of actions that names what there never was; and for one in a file of the team's own that no
+    user of this shop can meet. Those that come with the program are for any shop."""
+    action_rules.check_names(recipe.actions, list(CATALOGUE), segments)
+    if config.actions.file is None:
+        return
+    tables, days = config.sources.tables(), recipe.features.window_days
+    for rule in recipe.actions:
+        where = f"[actions] action {rule.name!r} can never fire:"
+        for name in [*rule.segment, *rule.user]:
+            for table in sorted({need.partition(".")[0] for need in CATALOGUE[name].needs} - set(tables)):
+                raise ConfigError(f"{where} {name} needs [sources.{table}], which there is none of")
+        for name, wanted in rule.user.items():
+            if not reachable(name, days, wanted.min, wanted.max):
+                ends = {key: value for key, value in (("min", wanted.min), ("max", wanted.max)) if value is not None}
+                raise ConfigError(
+                    f"{where} in a window of {days} days no user's {name} ({CATALOGUE[name].unit}) fits {ends}"
+                )
 
 
 def known_segments(config: Config) -> list[str]:

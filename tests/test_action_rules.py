@@ -33,6 +33,24 @@ TWO = '[[actions]]\nname = "two"\noffer = "gift"\n'
         (ONE + "user.recency = {}", "action 'one': user.recency: give min, max, or both"),
         (ONE + "user.recency = { least = 3 }", "user.recency.least is not a known setting"),
         (ONE + 'status = ["entered"]\nmoved = "down"', "action 'one': status = [\"entered\"] and a move contradict"),
+        (ONE + "user.recency = { min = nan }", "action 'one': user.recency.min = nan"),
+        (
+            ONE + 'status = ["stayed"]\nwithin_days = 1',
+            "action 'one': status = [\"stayed\"] and within_days = 1 contradict",
+        ),
+        (
+            ONE + 'status = ["reassigned"]\ncause = ["ageing", "behaviour"]',
+            "status = ['reassigned'] and cause = ['ageing', ",
+        ),
+        (
+            ONE + 'status = ["moved"]\ncause = ["model"]',
+            "action 'one': status = ['moved'] and cause = ['model'] contradict",
+        ),
+        (
+            ONE + 'status = ["entered", "stayed", "moved", "reassigned", "reactivated"]\n' + TWO + 'status = ["moved"]',
+            "action 'two' can never fire",
+        ),
+        (ONE + 'status = ["entered", "stayed", "moved", "reassigned", "reactivated"]\n' + TWO, "can never fire"),
         (ONE + TWO, "action 'two' can never fire: everyone who meets it gets 'one'"),
         (
             ONE + 'user.recency = { min = 3 }\nsegment.frequency = "low"\n' + TWO + "user.recency = { min = 5 }\n"
@@ -75,6 +93,8 @@ def test_a_file_that_is_not_there(tmp_path):
         ONE + TWO + "needs_consent = false",
         ONE + "user.recency = { min = 5 }\n" + TWO + "user.recency = { min = 3 }",
         ONE + "within_days = 5\n" + TWO,
+        ONE + 'status = ["moved", "stayed"]\ncause = ["model"]',
+        ONE.replace('"one"', '"寄送目录"').replace('"coupon"', '"купон"'),
         ONE + 'status = ["moved"]\n' + TWO + 'status = ["moved", "stayed"]',
         "",
     ],

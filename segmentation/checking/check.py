@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from segmentation.action_rules import Actions, check_names
+from segmentation.action_rules import Actions
 from segmentation.checking.day import day_lines
 from segmentation.checking.look import Look, look_at
 from segmentation.checking.report import OK, SKIPPED, Line, Report, fault_lines
@@ -19,8 +19,7 @@ from segmentation.checking.store import store_lines
 from segmentation.config import Config, Recipe, load
 from segmentation.contracts import expectations
 from segmentation.errors import ConfigError, SegmentationError
-from segmentation.features.catalogue import CATALOGUE
-from segmentation.reads import check_day, known_segments
+from segmentation.reads import check_actions, check_day, known_segments
 from segmentation.tables import EVENTS, ORDERS
 
 NEARLY_EMPTY = 0.1  # of the rows that days usually have: such a day is not the one to try
@@ -67,7 +66,7 @@ def _configuration(config: Config, path: Path, day: date | None) -> Iterator[Lin
     try:
         recipe = config.recipe()
         expectations.check(recipe)
-        check_names(recipe.actions, list(CATALOGUE), _segments(config, recipe))
+        check_actions(config, recipe, _segments(config, recipe))
     except ConfigError as error:
         faults += fault_lines("configuration", error)
     try:

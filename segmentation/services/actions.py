@@ -54,6 +54,11 @@ class Before:
     def none(cls) -> "Before":
         return cls(SCHEMA.empty_table(), COOLDOWNS.empty_table())
 
+    def given(self, action: str) -> pa.Table:
+        """user_id, action, given: the latest dates of an action."""
+        both = (table.select(COOLDOWNS.names) for table in (self.cooldowns, self.actions))
+        return _latest(pa.concat_tables([table.filter(pc.equal(table["action"], action)) for table in both]))
+
 
 def actions(rules: Sequence[ActionRule], users: Users, before: Before, day: date) -> tuple[pa.Table, pa.Table]:
     """The tables `actions` and `cooldowns` of the day.
@@ -164,8 +169,9 @@ def _had(before: Before, ids: pa.Array, names: Sequence[str]) -> tuple[Whole, Wh
 
 
 def _last(before: Before, ids: pa.Array, action: str) -> Whole:
-    """When each user was given an action the last time, as far as that may be waited for."""
-    theirs = before.cooldowns.filter(pc.equal(before.cooldowns["action"], action))
+    """When each user was given an action the last time, as far as that may be waited for; also one that no rule waited for
+    until today, by those who have it."""
+    theirs = before.given(action)
     place = pc.index_in(ids, value_set=theirs["user_id"].combine_chunks())
     last = theirs["given"].combine_chunks().cast(pa.int32()).take(place).fill_null(NEVER)
     return np.asarray(last).astype(np.int64)
@@ -178,14 +184,18 @@ def _cooldowns(rules: Sequence[ActionRule], table: pa.Table, before: Before, day
         for other, days in rule.not_after.items():
             waits[other] = max(waits.get(other, 0), days)
     parts = [COOLDOWNS.empty_table()]
-    known = pa.concat_tables([table.select(COOLDOWNS.names), before.cooldowns])
+    now = table.select(COOLDOWNS.names)
     for name, days in waits.items():
         if days:
             late = pa.scalar(day - timedelta(days=days), pa.date32())
-            theirs = known.filter(pc.and_(pc.equal(known["action"], name), pc.greater(known["given"], late)))
-            parts.append(theirs.group_by(["user_id", "action"], use_threads=False).aggregate([("given", "max")]))
-    parts = [part.rename_columns(COOLDOWNS.names) for part in parts]
+            theirs = _latest(pa.concat_tables([now.filter(pc.equal(now["action"], name)), before.given(name)]))
+            parts.append(theirs.filter(pc.greater(theirs["given"], late)))
     return pa.concat_tables(parts).sort_by([("user_id", "ascending"), ("action", "ascending")])
+
+
+def _latest(given: pa.Table) -> pa.Table:
+    groups = given.group_by(["user_id", "action"], use_threads=False)
+    return groups.aggregate([("given", "max")]).rename_columns(COOLDOWNS.names)
 
 
 def _days(numbers: Whole) -> pa.Array:

@@ -405,6 +405,17 @@ ACTION = '[[actions]]\nname = "one"\noffer = "coupon"\n'
         (ACTION + 'segments = ["0a1b2c3d"]', "action 'one': '0a1b2c3d' is not a segment; there is none yet"),
         (ACTION + ACTION.replace("one", "two"), "action 'two' can never fire: everyone who meets it gets 'one'"),
         ("[[actions]", "is not valid TOML"),
+        (
+            ACTION + "user.recency = { min = 2 }",
+            "action 'one' can never fire: in a window of 2 days no user's recency (days)",
+        ),
+        (ACTION + "user.frequency = { max = -1 }", "no user's frequency (orders) fits {'max': -1.0}"),
+        (ACTION + "user.frequency = { min = 2.2, max = 2.8 }", "no user's frequency (orders) fits"),
+        (ACTION + "user.discount_share = { min = 1.5 }", "no user's discount_share (share 0..1) fits {'min': 1.5}"),
+        (
+            ACTION + "user.sessions = { min = 1 }",
+            "can never fire: sessions needs [sources.events], which there is none of",
+        ),
         (None, "there is no file"),
     ],
 )

@@ -118,6 +118,18 @@ def test_who_returns_to_a_rule_waits_for_its_cool_down_and_gets_the_next_one_mea
     assert found == ["win_back", *["rest"] * 9, "win_back", "win_back"]
 
 
+def test_a_rule_of_today_waits_for_what_was_given_when_none_waited_for_it():
+    who, after = users([{"recency": 1.0}]), DAY + timedelta(days=1)
+    table, cooldowns = actions([rule("care")], who, Before.none(), DAY)
+    assert cooldowns.num_rows == 0
+    changed = [rule("win", not_after={"care": 2}), rule("care")]
+    table, cooldowns = actions(changed, who, Before(table, cooldowns), after)
+    assert table["action"].to_pylist() == ["care"]
+    assert cooldowns.to_pylist() == [{"user_id": "u000", "action": "care", "given": DAY}]
+    table, _ = actions(changed, who, Before(table, cooldowns), after + timedelta(days=1))
+    assert table["action"].to_pylist() == ["win"]
+
+
 # A plain simulation -------------------------------------------------------------------------------------------------
 
 RULES = (
