@@ -12,7 +12,7 @@ from segmentation.services.profiles import is_known
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
 from segmentation.store.store import Store
-from segmentation.texts import Texts, compact, share, whole
+from segmentation.texts import MINUS, Texts, compact, share, whole
 
 MOST_CLAIMS = 3
 
@@ -35,8 +35,10 @@ class Claim:
 def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...], users: int) -> list[Claim]:
     """What can be said of a segment and of no other, about the features of its name first; those at an end before others.
 
-    users: of the segment: what is known of fewer than half of them is not said.
+    users: of the segment: what is known of fewer than half of them is not said; nor what is unknown in another segment, nor
+    of a feature of the name a place on the other side than the name says.
     """
+    everywhere = len({row["segment_id"] for row in profiles})
     means: dict[str, dict[str, float]] = defaultdict(dict)
     effects: dict[str, float] = {}
     for row in profiles:
@@ -45,12 +47,16 @@ def claims(profiles: list[Record], segment_id: str, tags: tuple[str, ...], users
             if row["segment_id"] == segment_id and is_known(row, users):
                 effects[row["name"]] = abs(row["effect"] or 0.0)
     named = [tag[:-1] for tag in tags]
+    high = {tag[:-1]: tag[-1] == "+" for tag in tags}
     found = []
     for feature, values in means.items():
         ordered = sorted(values.values(), reverse=True)
-        if feature not in effects or len(values) < 2 or ordered.count(values[segment_id]) > 1:
+        if feature not in effects or len(values) < max(everywhere, 2) or ordered.count(values[segment_id]) > 1:
             continue
         place = ordered.index(values[segment_id])
+        middle = (len(ordered) - 1) / 2
+        if feature in high and (place > middle if high[feature] else place < middle):
+            continue
         beside = ordered[place + 1] if place == 0 else ordered[place - 1]
         found.append(Claim(feature, place + 1, len(ordered), values[segment_id], beside))
 
@@ -76,16 +82,28 @@ def sentence(claims: list[Claim], texts: Texts) -> str:
 
 def _told(claim: Claim, texts: Texts) -> str:
     unit = CATALOGUE[claim.feature].unit
+    value, beside = _apart(claim.value, claim.beside, unit)
     figures = {
         "feature": texts.known("features", claim.feature),
-        "value": in_unit(claim.value, unit),
-        "beside": in_unit(claim.beside, unit),
+        "value": value,
+        "beside": beside,
         "place": whole(claim.place),
         "segments": whole(claim.segments),
     }
     if claim.place == 1:
         return texts("names.highest", **figures)
     return texts("names.lowest" if claim.place == claim.segments else "names.place", **figures)
+
+
+def _apart(value: float, beside: float, unit: str) -> tuple[str, str]:
+    """Two different numbers, with as many digits as tell them apart."""
+    one, other = in_unit(value, unit), in_unit(beside, unit)
+    for digits in range(2, 7):  # that many are kept
+        if one != other:
+            break
+        form = f",.{digits}%" if unit.startswith("share") else f",.{digits}f"
+        one, other = (format(number, form).replace("-", MINUS) for number in (value, beside))
+    return one, other
 
 
 def in_unit(value: float | None, unit: str) -> str:
@@ -122,13 +140,18 @@ def named(store: Store, published: Published, texts: Texts) -> dict[str, Record]
     so), `before` (what it was called the day before, if that no longer fits), `given`: whether people have named it."""
     state = store.state()
     before = _before(store, published)
+    names = of_table(read_table(store, published, "names"))
+    own = {segment_id: state.name_of(segment_id) for segment_id in names}
+    taken = {called.casefold() for called in own.values() if called}
     sizes = {row["segment_id"]: row["users"] for row in read_table(store, published, "segments").to_pylist()}
     profiles = read_table(store, published, "profiles").to_pylist()
     found = {}
-    for segment_id, name in of_table(read_table(store, published, "names")).items():
-        given = state.name_of(segment_id)
+    for segment_id, name in names.items():
+        given, called = own[segment_id], words(name.tags, texts)
+        if called.casefold() in taken:  # people have given another segment this name
+            called = f"{called} ({segment_id})"
         found[segment_id] = {
-            "name": given or words(name.tags, texts),
+            "name": given or called,
             "explained": sentence(claims(profiles, segment_id, name.tags, sizes[segment_id]), texts),
             "tags": list(name.tags),
             "since": name.since.isoformat(),

@@ -17,7 +17,7 @@ from segmentation.features.rows import Flags, Whole
 from segmentation.services import actions, bundles, names, rules_table
 from segmentation.services.baskets import Baskets, once
 from segmentation.services.occurrences import Members
-from segmentation.services.profiles import effects, profiles
+from segmentation.services.profiles import STILL_KNOWN, effects, profiles
 from segmentation.services.rules import association_rules
 from segmentation.store.content import hash_json
 
@@ -93,11 +93,11 @@ def serve(today: Today, recipe: Recipe, before: Before, bought: Bought) -> Serve
         segment_ids, today.memberships["segment_id"].combine_chunks(), today.features, today.made_of, attributes
     )
     sizes = dict(zip(segment_ids, today.segments["users"].to_pylist(), strict=True))
-    told = effects(found, sizes)
+    told, lasting = effects(found, sizes), effects(found, sizes, STILL_KNOWN)
     given, cooldowns = actions.actions(recipe.actions, _users(today, told, consent), before.actions, today.day)
     tables = {
         "profiles": found,
-        "names": names.table(names.names(told, sizes, before.names, today.day)),
+        "names": names.table(names.names(told, lasting, sizes, before.names, today.day)),
         "actions": given,
         "cooldowns": cooldowns,
         "returned": _returned(today, recipe, before, bought),

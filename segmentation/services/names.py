@@ -13,8 +13,9 @@ from itertools import count as numbers
 import pyarrow as pa
 
 # Cliff's delta from which an effect is called medium (Romano, Kromrey, Coraggio and Skowronek, 2006), and one for a name that
-# is there already: a name does not come and go with users at the border.
-TELLING, STAYS = 0.33, 0.2
+# is there already: a name does not come and go with users at the border. What is said where nothing is telling, or to tell two
+# segments apart, is well above that, too.
+TELLING, WEAK, STAYS = 0.33, 0.265, 0.2
 MOST_TAGS = 3
 SCHEMA = pa.schema([("segment_id", pa.string()), ("tags", pa.string()), ("since", pa.date32())])
 # What says nearly the same: a name has one of each line, the first that is telling. Every feature of the catalogue is in one.
@@ -44,32 +45,38 @@ class Name:
 
 
 def names(
-    effects: Mapping[str, Effects], users: Mapping[str, int], before: Mapping[str, Name], day: date
+    effects: Mapping[str, Effects],
+    lasting: Mapping[str, Effects],
+    users: Mapping[str, int],
+    before: Mapping[str, Name],
+    day: date,
 ) -> dict[str, Name]:
     """The name of each segment: yesterday's while it fits, else a new one from today on. No two are alike.
 
-    effects: of each segment (see `profiles.effects`); users: of each; before: the names of the day before. A name fits while
-    each of its features still sets the segment apart in the same direction.
+    effects: of each segment (see `profiles.effects`); lasting: those that may still be in a name; users: of each; before: the
+    names of the day before. A name fits while each of its features still sets the segment apart in the same direction; one
+    without a feature, while nothing does.
     """
     # The largest first: a smaller one is told apart from it.
     order = sorted(users, key=lambda segment: (-users[segment], segment))
     found: dict[str, Name] = {}
     for segment in order:
         old = before.get(segment)
-        if old and old.tags and _fits(old.tags, effects[segment]):
+        if old and _fits(old.tags, lasting[segment]):
             found[segment] = old
     taken = {_alike(name.tags) for name in found.values()}
     for segment in order:
         if segment not in found:
             tags = _tags(effects[segment], taken)
             old = before.get(segment)
-            found[segment] = old if old and old.tags == tags else Name(tags, day)
+            found[segment] = old if old and _alike(old.tags) == _alike(tags) else Name(tags, day)
             taken.add(_alike(tags))
     return found
 
 
 def _fits(tags: Sequence[str], effects: Effects) -> bool:
-    return all(effects.get(tag[:-1], 0.0) * (1 if tag[-1] == "+" else -1) >= STAYS for tag in tags if tag[0] != "#")
+    said = [effects.get(tag[:-1], 0.0) * (1 if tag[-1] == "+" else -1) for tag in tags if tag[0] != "#"]
+    return min(said) >= STAYS if said else all(abs(effect) < TELLING for effect in effects.values())
 
 
 def _alike(tags: Sequence[str]) -> frozenset[str]:
@@ -81,13 +88,13 @@ def _tags(effects: Effects, taken: Collection[frozenset[str]]) -> tuple[str, ...
     segment's name."""
     best = {}
     for place, family in enumerate(FAMILIES):
-        known = [name for name in family if effects.get(name)]
+        known = [name for name in family if abs(effects.get(name, 0.0)) >= WEAK]
         telling = [name for name in known if abs(effects[name]) >= TELLING]
         if known:
             best[place] = (telling or sorted(known, key=lambda name: -abs(effects[name])))[0]
     ranked = sorted(best, key=lambda place: (-max(abs(effects.get(name, 0.0)) for name in FAMILIES[place]), place))
     tags = [best[place] + ("+" if effects[best[place]] > 0 else "-") for place in ranked]
-    count = max(sum(abs(effects[tag[:-1]]) >= TELLING for tag in tags[:MOST_TAGS]), 1)
+    count = max(sum(abs(effects[tag[:-1]]) >= TELLING for tag in tags[:MOST_TAGS]), min(len(tags), 1))
     more = (tuple(tags[:length]) for length in range(count, len(tags) + 1))
     numbered = ((*tags[:count], f"#{number}") for number in numbers(2))
     return next(tags for tags in chain(more, [tuple(tags[:count])], numbered) if _alike(tags) not in taken)

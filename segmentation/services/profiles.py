@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from segmentation.features.rows import Whole
 
 COMMONEST, FEWEST = 12, 5
+KNOWN, STILL_KNOWN = 0.5, 0.4  # of a segment's users: to be said of it, and where it is said already
 FIGURES = ("mean", "median", "others", "others_median", "effect")
 SCHEMA = pa.schema(
     [
@@ -58,21 +59,25 @@ def profiles(
     )
 
 
-def effects(profiles: pa.Table, users: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """Of each segment the effects that say something of it: of the features that are known of half of its users.
+def effects(profiles: pa.Table, users: Mapping[str, int], part: float = KNOWN) -> dict[str, dict[str, float]]:
+    """Of each segment the effects that say something of it: of the features that are known of this part of its users, and whose
+    mean, too, is on that side of the others'.
 
-    users: of each segment. What is known of a few (the order gap where hardly anyone has bought twice) is not what it is like.
+    users: of each segment. What is known of a few (the order gap where hardly anyone has bought twice) is not what it is like;
+    nor is high what most have more of, but the others' mean, which a few of theirs make, is above.
     """
     found: dict[str, dict[str, float]] = {segment: {} for segment in users}
     for row in profiles.filter(pc.equal(profiles["value"], "")).to_pylist():
-        if row["effect"] is not None and is_known(row, users[row["segment_id"]]):
+        aside = row["mean"] is not None and row["others"] is not None and row["effect"] is not None
+        contrary = aside and (row["mean"] - row["others"]) * row["effect"] < 0
+        if row["effect"] is not None and not contrary and is_known(row, users[row["segment_id"]], part):
             found[row["segment_id"]][row["name"]] = row["effect"]
     return found
 
 
-def is_known(row: Mapping[str, Any], users: int) -> bool:
-    """Whether a feature's row is about half of the segment's users at least."""
-    return bool(row["value"]) or 2 * int(row["users"]) >= users
+def is_known(row: Mapping[str, Any], users: int, part: float = KNOWN) -> bool:
+    """Whether a feature's row is about this part of the segment's users at least."""
+    return bool(row["value"]) or int(row["users"]) >= part * users
 
 
 def _feature(segments: Sequence[str], code: Whole, name: str, values: Floats, made_of: bool) -> pa.Table:

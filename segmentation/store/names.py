@@ -8,6 +8,7 @@ from segmentation.store.state import State
 from segmentation.store.store import Store
 
 LONGEST = 80  # characters
+JOINERS = "\u200c\u200d"  # cannot be seen, but belong to words of some scripts
 
 
 def name_segment(store: Store, segment_id: str, name: str, who: str) -> str:
@@ -19,7 +20,10 @@ def name_segment(store: Store, segment_id: str, name: str, who: str) -> str:
     name = unicodedata.normalize("NFC", name).strip()
     if len(name) > LONGEST:
         raise ConfigError(f"the name has {len(name)} characters: give at most {LONGEST}")
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") for letter in name):
+    if any(
+        unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and letter not in JOINERS
+        for letter in name
+    ):
         raise ConfigError(
             f"the name {name!r} has a character that cannot be shown: write letters, digits and signs only"
         )
@@ -29,7 +33,8 @@ def name_segment(store: Store, segment_id: str, name: str, who: str) -> str:
     known = segments_ever(store, state)
     if segment_id not in known:
         raise ConfigError(f"{segment_id!r} is no segment of a published day; {nearest(segment_id, known)}")
-    other = next((one for one, called in state.names.items() if name and called == name and one != segment_id), None)
+    alike = (one for one, called in state.names.items() if called.casefold() == name.casefold() and one != segment_id)
+    other = next(alike, None) if name else None
     if other:
         raise ConfigError(f"{other} is called {name!r} already: no two segments may be called alike")
 

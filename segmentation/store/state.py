@@ -183,12 +183,21 @@ class State:
         return None
 
     def name_of(self, segment_id: str) -> str | None:
-        """What people call a segment, or one that became it when days were derived again; None if nothing."""
-        seen = set()
-        while segment_id not in self.names and segment_id not in seen:
-            seen.add(segment_id)
-            segment_id = next((alias.old for alias in reversed(self.aliases) if alias.new == segment_id), segment_id)
-        return self.names.get(segment_id)
+        """What people call a segment, or one that became it when days were derived again; None if nothing.
+
+        A name goes to one segment: the one that its segment became the last time; of several names for one, that of the segment
+        most of whose users it has.
+        """
+        last = {alias.old: alias for alias in self.aliases}
+
+        def called(one: str, seen: frozenset[str]) -> str | None:
+            if one in self.names:
+                return self.names[one]
+            olds = (alias for alias in last.values() if alias.new == one and alias.old not in seen)
+            found = (called(alias.old, seen | {one}) for alias in sorted(olds, key=lambda old: (-old.overlap, old.old)))
+            return next((name for name in found if name), None)
+
+        return called(segment_id, frozenset())
 
     def users_on(self, day: date) -> AcceptedTable | None:
         """The table of users in force on a day: that of the latest accepted day, not after it, that has one."""

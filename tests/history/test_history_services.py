@@ -17,6 +17,7 @@ from segmentation.store.log import Log
 from segmentation.store.names import name_segment
 from segmentation.store.objects import Objects
 from segmentation.store.snapshots import Folder
+from segmentation.store.state import Alias, State
 from segmentation.store.store import Store, open_store
 from segmentation.store.verify import verify
 
@@ -224,9 +225,14 @@ def test_a_name_of_ones_own_is_a_record_beside_the_history(made):
     assert store.state().number == number
     record = list(store.log.records())[-1]
     assert (record["kind"], record["name"], record["who"]) == ("name", "Die Treuen 忠实 👑", "Ann")
-    with pytest.raises(ConfigError, match="is called 'Die Treuen 忠实 👑' already"):
-        name_segment(store, other, "Die Treuen 忠实 👑", "Ann")
-    for bad, told in [("x" * 81, "81 characters"), ("a\nb", "cannot be shown"), ("a\u202eb\0", "cannot be shown")]:
+    with pytest.raises(ConfigError, match="is called 'die treuen 忠实 👑' already"):
+        name_segment(store, other, "die treuen 忠实 👑", "Ann")
+    for bad, told in [
+        ("x" * 81, "81 characters"),
+        ("a\nb", "cannot be shown"),
+        ("a\u202eb\0", "cannot be shown"),
+        ("a\u200b", "cannot be shown"),
+    ]:
         with pytest.raises(ConfigError, match=told):
             name_segment(store, segment, bad, "Ann")
     with pytest.raises(ConfigError, match="is no segment of a published day; did you mean"):
@@ -235,6 +241,32 @@ def test_a_name_of_ones_own_is_a_record_beside_the_history(made):
     assert verify(store) == []
     name_segment(store, segment, "", "Ann")
     assert names.segments(store, day)[0]["name"] != "Die Treuen 忠实 👑"
+
+
+def test_a_segment_whose_profile_has_the_name_that_people_gave_to_another_is_told_apart(made):
+    store = open_store(made)
+    day = max(folders(store))
+    (segment, _), (other, called) = ((row["segment_id"], row["name"]) for row in names.segments(store, day))
+    name_segment(store, segment, called.upper(), "Ann")
+    assert [row["name"] for row in names.segments(store, day)] == [called.upper(), f"{called} ({other})"]
+    name_segment(store, segment, "", "Ann")
+
+
+def test_a_name_goes_to_one_segment_that_of_most_users_first():
+    state = State()
+    state.names = {"a": "甲", "b": "Beta", "c": "Gamma"}
+    # Founded anew twice: all of b and half of a came to z; what a had become before is no more.
+    state.aliases = [Alias("a", "x", 0.55), Alias("b", "y", 0.9), Alias("a", "z", 0.53), Alias("b", "z", 1.0)]
+    assert {one: state.name_of(one) for one in "abcxyz"} == {
+        "a": "甲",
+        "b": "Beta",
+        "c": "Gamma",
+        "x": None,
+        "y": None,
+        "z": "Beta",
+    }
+    state.aliases = [Alias("a", "x", 0.6), Alias("x", "y", 0.6), Alias("y", "a", 0.6), Alias("c", "x", 0.5)]
+    assert state.name_of("y") == "甲"  # in a circle
 
 
 def test_a_name_follows_a_segment_that_a_history_founded_anew_replaces(made):

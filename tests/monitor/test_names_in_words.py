@@ -1,12 +1,14 @@
 """Names and sentences in words: each claim is true of its segment and of no other."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from languages import entries
 
 from segmentation.features.catalogue import CATALOGUE
-from segmentation.monitor.names import MOST_CLAIMS, claims, sentence, words
+from segmentation.monitor.names import MOST_CLAIMS, Claim, claims, sentence, words
 from segmentation.texts import LANGUAGES, Texts
 
 MEANS = st.dictionaries(
@@ -38,6 +40,23 @@ def test_every_claim_is_true_of_the_segment_and_false_of_all_others(means):
             true = [other for other, value in values.items() if place(value) == claim.place]
             assert true == [segment]
             assert (claim.segments, claim.value) == (len(values), means[segment][claim.feature])
+            assert len(values) == len(means)  # known of all of which it is said
+            if claim.feature == "frequency":  # high, by the name
+                assert 2 * claim.place <= len(values) + 1
+            told, beside = (text.strip(" ,)") for text in figures(claim))
+            assert told != beside
+
+
+def figures(claim):
+    """The two numbers of a claim as they are told."""
+    said = sentence([replace(claim, place=1)], Texts("en"))
+    return said[said.rindex("(") + 1 :].split("the next")
+
+
+def test_figures_are_told_with_as_many_digits_as_tell_them_apart():
+    assert figures(Claim("frequency", 1, 2, 0.0123, 0.0121)) == ["0.0123, ", " 0.0121)."]
+    assert figures(Claim("discount_share", 1, 2, 0.01301, 0.01299)) == ["1.301%, ", " 1.299%)."]
+    assert figures(Claim("monetary", 1, 2, 1_234.25, 1_234.5)) == ["1,234.25, ", " 1,234.50)."]
 
 
 def test_the_features_of_the_name_and_what_is_at_an_end_come_first():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.features.catalogue import CATALOGUE
-from segmentation.services.names import FAMILIES, STAYS, Name, names, of_table, table
+from segmentation.services.names import FAMILIES, STAYS, TELLING, Name, names, of_table, table
 from segmentation.services.profiles import SCHEMA
 from segmentation.services.profiles import effects as effects_of
 
@@ -32,7 +32,8 @@ def profile(effects):
 
 def named(effects, before=None, day=DAY):
     users = {segment: 100 - place for place, segment in enumerate(sorted(effects))}
-    return names(effects_of(profile(effects), dict.fromkeys(effects, 100)), users, before or {}, day)
+    told = effects_of(profile(effects), dict.fromkeys(effects, 100))
+    return names(told, told, users, before or {}, day)
 
 
 def test_every_feature_is_in_one_family():
@@ -46,7 +47,9 @@ def test_the_most_telling_come_first_and_one_of_each_family():
 
 def test_what_is_not_telling_is_not_said_unless_nothing_else_can_be():
     assert named({"a": {"frequency": 0.5, "recency": -0.2}})["a"].tags == ("frequency+",)
-    assert named({"a": {"frequency": 0.1, "recency": -0.2}})["a"].tags == ("recency-",)
+    assert named({"a": {"frequency": 0.1, "recency": -0.3}})["a"].tags == ("recency-",)
+    # What is said from 0.2 on would come and go.
+    assert named({"a": {"frequency": 0.1, "recency": -0.26}})["a"].tags == ()
     assert named({"a": {"frequency": 0.0}})["a"].tags == ()
 
 
@@ -64,9 +67,10 @@ def test_a_name_stays_exactly_while_it_fits(first, second):
     for segment in first.keys() & second.keys():
         tags = before[segment].tags
         signs = {"+": 1, "-": -1}
-        fits = tags and all(
-            second[segment].get(tag[:-1], 0) * signs[tag[-1]] >= STAYS for tag in tags if not tag.startswith("#")
-        )
+        said = [tag for tag in tags if not tag.startswith("#")]
+        fits = all(second[segment].get(tag[:-1], 0) * signs[tag[-1]] >= STAYS for tag in said)
+        if not said:
+            fits = all(abs(effect) < TELLING for effect in second[segment].values())
         if fits:
             assert after[segment] == before[segment]
         elif after[segment].tags != tags:
@@ -86,6 +90,35 @@ def test_what_is_known_of_few_of_a_segments_users_is_not_said_of_it():
     few = [49 if name == "order_gap" else 50 for name in table["name"].to_pylist()]
     table = table.set_column(table.schema.get_field_index("users"), "users", pa.array(few, pa.int64()))
     assert effects_of(table, {"a": 100}) == {"a": {"monetary": 0.4}}
+
+
+def test_what_tells_two_apart_stays_as_well():
+    effects = {"a": {"frequency": 0.5, "recency": 0.1}, "b": {"frequency": 0.5, "recency": 0.28, "monetary": 0.2}}
+    found = named(effects)
+    assert {segment: name.tags for segment, name in found.items()} == {
+        "a": ("frequency+",),
+        "b": ("frequency+", "recency+"),
+    }
+    for effect in (0.26, 0.21, 0.32):
+        effects["b"]["recency"] = effect
+        assert named(effects, found, LATER) == found
+    effects["b"]["recency"] = 0.19  # nothing else is worth saying: a number
+    assert named(effects, found, LATER)["b"].tags == ("frequency+", "#2")
+
+
+def test_what_is_known_of_fewer_stays_in_a_name():
+    told = {"a": {"frequency": 0.5}}
+    found = names(told, told, {"a": 100}, {}, DAY)
+    assert names({"a": {}}, told, {"a": 100}, found, LATER) == found
+    assert names({"a": {}}, {"a": {}}, {"a": 100}, found, LATER)["a"].tags == ()
+
+
+def test_high_is_also_above_in_the_mean():
+    rows = profile({"a": {"monetary": 0.5, "recency": 0.5}})
+    means = {"mean": [10.0, 3.0], "others": [40.0, 1.0]}
+    for name, values in means.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values))
+    assert effects_of(rows, {"a": 100}) == {"a": {"recency": 0.5}}
 
 
 def test_names_come_back_from_their_table():
