@@ -1,5 +1,6 @@
 """The words that users see, one TOML file per language, and how the language writes numbers and dates."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -31,6 +32,15 @@ class Texts:
         """The text for a name that software or the team made (a feature, an action); the name itself if there is none."""
         key = f"{section}.{kind}{name}"
         return self(key) if key in self._entries else name.replace("_", " ")
+
+    def reworded(self, section: str, english: str) -> str:
+        """A text that software keeps in English, as this language says it: as it is if it is none of the section's."""
+        for key, text in _entries("en").items():
+            if key.startswith(f"{section}."):
+                found = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(text)), english)
+                if found:
+                    return self(key, **found.groupdict())
+        return english
 
     def day(self, day: date, form: str = "short") -> str:
         months, weekdays = self._entries["date.months"], self._entries["date.weekdays"]
@@ -73,9 +83,9 @@ def compact(value: float | None) -> str:
     return text.replace("-", MINUS)
 
 
-def observed(figures: dict[str, Any]) -> str:
+def observed(figures: dict[str, Any], texts: Texts) -> str:
     """What a warning saw: its figures by name."""
-    return ", ".join(
-        f"{name.replace('_', ' ')} {compact(value) if isinstance(value, int | float) else value}"
+    return texts("page.comma").join(
+        f"{texts.known('observed', name)} {compact(value) if isinstance(value, int | float) else value}"
         for name, value in figures.items()
     )

@@ -1,7 +1,10 @@
 """The report's words: every language says the same things, and nothing is said in vain."""
 
+import json
+import re
 import string
 from datetime import date, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -9,10 +12,15 @@ from languages import Recording, entries
 from synthetic import FIRST, synthetic_history
 
 from segmentation.config import Config
+from segmentation.contracts.expectations import KNOWN
+from segmentation.contracts.rows import DUPLICATE, NO_FLAG, NO_NUMBER, NO_TIME
+from segmentation.contracts.sign_ups import REASON
 from segmentation.errors import ConfigError
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.monitor.report import render
+from segmentation.stages import _with_excluded
 from segmentation.store.store import open_store
+from segmentation.tables import TABLES
 from segmentation.texts import LANGUAGES, Texts, compact, share, signed, whole
 
 
@@ -47,6 +55,9 @@ def test_every_text_is_used(made_up: Config, tmp_path: Path) -> None:
         "portraits.",
         "terminal.",
         "columns.",
+        "tables.",
+        "reasons.",
+        "observed.",
     )  # these have tests of their own
     unused = {key for key in entries("en").keys() - texts.asked if not key.startswith(elsewhere)}
     assert unused == lists
@@ -57,6 +68,33 @@ def test_every_feature_of_the_catalogue_has_a_label_and_a_unit(lang: str) -> Non
     known = entries(lang)
     assert {key for key in known if key.startswith("features.")} == {f"features.{name}" for name in CATALOGUE}
     assert {key for key in known if key.startswith("units.")} == {f"units.{f.unit}" for f in CATALOGUE.values()}
+
+
+def test_every_reason_of_a_row_and_every_warning_has_words() -> None:
+    declared = "".join(
+        file.read_text() for file in files("segmentation.contracts").iterdir() if file.name.endswith(".json")
+    )
+    told = {json.loads(f'"{reason}"') for reason in re.findall(r'"reason": "([^"]+)"', declared)} | {
+        *(one.format("ordered_at") for one in (NO_NUMBER, NO_FLAG, NO_TIME, DUPLICATE)),
+        REASON,
+        _with_excluded({"warnings": []}, 1, 0, 1)["warnings"][0]["reason"],
+    }
+    assert len(told) > 15
+    zh, en = Texts("zh"), Texts("en")
+    for reason in told:
+        assert en.reworded("reasons", reason) == reason
+        assert zh.reworded("reasons", reason) != reason
+    assert zh.reworded("reasons", "ordered_at is missing") == "缺少 ordered_at"
+    assert zh.reworded("reasons", "a reason of the team's own") == "a reason of the team's own"
+    names = {"rows", "users", "excluded"} | {form.observed for form in KNOWN.values() if form.observed}
+    names |= set(re.findall(r'"column": "([a-z_]+)"', declared)) & {
+        "quarantined_share",
+        "volume_ratio",
+        "unknown_event_share",
+        "currencies",
+    }
+    assert {f"observed.{name}" for name in names} == {key for key in entries("en") if key.startswith("observed.")}
+    assert {f"tables.{name}" for name in TABLES} == {key for key in entries("en") if key.startswith("tables.")}
 
 
 def test_a_day_is_written_as_the_language_does() -> None:

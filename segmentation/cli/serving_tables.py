@@ -71,7 +71,7 @@ def rules(console: Console, record: Record, texts: Texts, special: bool) -> None
     lead = texts(
         "rules.lead",
         date=record["date"],
-        **{name: whole(figures.get(name, 0)) for name in ("baskets", "users", "too_long")},
+        **{name: whole(figures.get(name, 0)) for name in ("baskets", "users", "days", "too_long")},
     )
     console.print(f"[dim]{lead}\n{texts('rules.caveat')}[/]")
 

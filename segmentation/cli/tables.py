@@ -312,7 +312,7 @@ def quality(console: Console, record: Record) -> None:
                 row(f"[dim]accepted {label}[/]", counts[key])
         lines: list[RenderableType] = [table]
         lines += [
-            f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(observed(warning['observed']))}"
+            f"[bold yellow]warning[/] {escape(warning['reason'])}: {escape(observed(warning['observed'], Texts('en')))}"
             for warning in counts["warnings"]
         ]
         if counts.get("quarantine"):

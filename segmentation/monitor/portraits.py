@@ -10,15 +10,19 @@ from segmentation.monitor.profiles import typical
 from segmentation.monitor.read_models import Record
 from segmentation.texts import NOTHING, share, whole
 
-MOST_RULES = 12
+MOST_RULES, MOST_BUNDLES = 12, 3
 
 
 def portraits(page: Page) -> Markup:
-    """Each segment's name, why it is called so, its size, and the five things that set it apart."""
-    return tag("div", [_portrait(page, record) for record in page.profiles], class_="portraits")
+    """Each segment's name, why it is called so, its size, the five things that set it apart, what to show together in it."""
+    bundles: dict[str | None, list[str]] = {}
+    for row in associations.bundles(page.store, page.day)["bundles"]:
+        bundles.setdefault(row["segment_id"], []).append(" + ".join(row["items"]))
+    drawn = [_portrait(page, record, bundles.get(record["segment_id"], [])) for record in page.profiles]
+    return tag("div", drawn, class_="portraits")
 
 
-def _portrait(page: Page, record: Record) -> Markup:
+def _portrait(page: Page, record: Record, bundles: list[str]) -> Markup:
     texts = page.texts
     figures = [(texts("portraits.users"), whole(record["users"])), (texts("portraits.share"), share(record["share"]))]
     if record["revenue_share"] is not None:
@@ -35,6 +39,8 @@ def _portrait(page: Page, record: Record) -> Markup:
         tag("p", record["explained"]) if record["explained"] else None,
         tag("dl", told, class_="figures"),
         _differences(page, record) if record["differs"] else tag("p", texts("portraits.nothing"), class_="note"),
+        tag("h4", texts("portraits.together")) if bundles else None,
+        tag("ul", [tag("li", bundle) for bundle in bundles[:MOST_BUNDLES]], class_="bundles") if bundles else None,
         class_="card portrait",
     )
 
@@ -79,6 +85,7 @@ def rules(page: Page) -> Markup:
         date=texts.day(date.fromisoformat(record["date"])),
         baskets=whole(figures["baskets"]),
         users=whole(figures["users"]),
+        days=whole(figures.get("days")),
         too_long=whole(figures["too_long"]),
     )
     special = associations.special(record["rules"])

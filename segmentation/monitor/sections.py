@@ -341,13 +341,13 @@ def _quality_card(page: Page, name: str, counts: Record) -> Markup:
         row(texts("quality.read"), counts["rows"]),
         row(texts("quality.accepted"), counts["accepted"]),
         row(texts("quality.quarantined"), counts["quarantined"]),
-        [row(reason, count, "detail") for reason, count in reasons if count],
+        [row(texts.reworded("reasons", reason), count, "detail") for reason, count in reasons if count],
         [row(label, count, "aside") for label, count in facts if count],
     ]
     heads = [tag("th", texts(f"quality.{key}"), scope="col") for key in ("rows", "count", "share")]
     table = tag(
         "table",
-        tag("caption", texts("quality.caption", table=name, date=texts.day(page.day))),
+        tag("caption", texts("quality.caption", table=texts.known("tables", name), date=texts.day(page.day))),
         tag("thead", tag("tr", heads)),
         tag("tbody", body),
         class_="quality",
@@ -359,7 +359,14 @@ def _warnings(texts: Texts, warnings: Sequence[dict[str, Any]]) -> Markup:
     if not warnings:
         return tag("p", texts("quality.no_warnings"), class_="note")
     items = [
-        tag("li", texts("quality.warning", reason=warning["reason"], observed=observed(warning["observed"])))
+        tag(
+            "li",
+            texts(
+                "quality.warning",
+                reason=texts.reworded("reasons", warning["reason"]),
+                observed=observed(warning["observed"], texts),
+            ),
+        )
         for warning in warnings
     ]
     return tag("div", tag("h3", texts("quality.warnings")), tag("ul", items), class_="warnings")

@@ -181,6 +181,7 @@ def _next_items(today: Today, rules: pa.Table, bought: Bought, returned: pa.Tabl
 
 
 def _rules(today: Today, recipe: Recipe, found: Baskets) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    days = min(recipe.rules.window_days, recipe.features.window_days)
     held: dict[str, Any] = {
         "date": today.day.isoformat(),
         "settings": _settings(recipe),
@@ -191,8 +192,8 @@ def _rules(today: Today, recipe: Recipe, found: Baskets) -> tuple[dict[str, pa.T
         rules = association_rules(found, _members(today, found), recipe.rules)
     except ConfigError as error:  # too many: the segments are right all the same
         table = rules_table.SCHEMA.empty_table()
-        held |= {"figures": {"baskets": len(found)}, "nothing": "too_many", "problem": str(error)}
+        held |= {"figures": {"baskets": len(found), "days": days}, "nothing": "too_many", "problem": str(error)}
     else:
         table = rules.table
-        held |= {"figures": rules.figures, "nothing": rules.nothing and str(rules.nothing)}
+        held |= {"figures": {**rules.figures, "days": days}, "nothing": rules.nothing and str(rules.nothing)}
     return {"rules": table, "bundles": bundles.bundles(table)}, held

@@ -13,6 +13,7 @@ from segmentation.errors import ConfigError, SegmentationError
 from segmentation.monitor import associations, names, offers
 from segmentation.monitor.effect import DAYS, effect, latest
 from segmentation.monitor.profiles import profiles
+from segmentation.monitor.report import render
 from segmentation.store.log import Log
 from segmentation.store.names import name_segment
 from segmentation.store.objects import Objects
@@ -20,6 +21,7 @@ from segmentation.store.snapshots import Folder
 from segmentation.store.state import Alias, State
 from segmentation.store.store import Store, open_store
 from segmentation.store.verify import verify
+from segmentation.texts import LANGUAGES, Texts
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +212,19 @@ def test_the_actions_of_a_day_and_of_a_user(made):
 
 
 # Names that people give ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_report_says_what_to_show_together_in_each_segment(made, lang):
+    store, texts = open_store(made), Texts(lang)
+    day = max(folders(store))
+    bundles = associations.bundles(store, day)["bundles"]
+    page = render(store, day, texts)
+    shown = {" + ".join(row["items"]) for row in bundles if row["segment_id"] and row["rank"] <= 3}
+    assert shown
+    with_some = {row["segment_id"] for row in bundles if row["segment_id"]}
+    assert page.count(f"<h4>{texts('portraits.together')}</h4>") == len(with_some)
+    assert all(f"<li>{bundle}</li>" in page for bundle in shown)
 
 
 def test_a_name_of_ones_own_is_a_record_beside_the_history(made):
