@@ -206,14 +206,19 @@ class _Day:
         bins = drift.HISTORY.empty_table()
         return self._decided(UPDATE, "renewed", evidence, compared.model, (compared.fit,), reference, bins, [], state)
 
-    def update(self, fit: Fit, evidence: Document) -> Decided:
-        """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed."""
+    def update(self, fit: Fit, evidence: Document, still_far: bool) -> Decided:
+        """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed.
+
+        still_far: that users are far from all segments was not explained, and is not to be forgotten by moving along.
+        """
         model = replace(self.parent.model, fit=hash_json(fit.document()))
         before = drift.Reference.from_document(self.parent.reference["drift"])
         reference = {
             **_reference(fit, model, self.today, self.parent.reference),
             "drift": before.renewed(self.points, self.today.day).document(),
         }
+        if still_far:
+            reference["evaluation"]["far"] = self.parent.reference["evaluation"]["far"]
         return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
 
     def restructure(self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None) -> Decided:
@@ -327,7 +332,7 @@ class _Day:
             return decided
         pending = not lost and (figures["halved"] or figures["parted"])  # moving the centres along would hide it
         if moved is not None and not moved.differs and not pending:
-            return self.update(moved.fit, {**moved.evidence, **evidence})
+            return self.update(moved.fit, {**moved.evidence, **evidence}, still_far="far" in alarms)
         return self.hold(
             "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated",
             evidence,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from segmentation.adjustment.evaluation import FAR, PARTED, Saved, worths
@@ -20,10 +21,14 @@ from segmentation.clustering.selection import SMALLEST_SHARE
 from segmentation.clustering.transform import Matrix
 from segmentation.config import Clustering
 
+Flags = npt.NDArray[np.bool_]
+
 # Of the far users, beyond the 1 % that are always far: what has to be brought home in all, and by each new segment.
 EXPLAINED, STEP = 1 / 2, 1 / 3
 # What a segment for them saves, as a multiple of what one more saved when the model was made: a group, not some who stray.
 SETTLED = 1.5
+# Who is as far as this of what it was is home as well: a group that comes from far outside may be wider than all others.
+NEARER = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ def piecewise(
       again as one did when the model was made, and brings home a third of those that are far (beyond the 1 % that always
       are), until no alarm is left; and only if they bring home half of them in all, which centres that are moved along do not.
     * Where one has parted they are added while each saves three times what one did then.
+    * First one for the far users alone is tried, beside which all others stay. Where that brings few home, because a segment
+      has gone to two sides, or where one has parted, its halves are.
     * The faded ones are left out, as long as `min_segments` are left: one at a time, because of two groups that have become
       one each is worth nothing while the other is there.
 
@@ -69,8 +76,14 @@ def piecewise(
     transform = parent.transform.widened(sample)
     points, whole = transform.apply(sample), transform.uncut().apply(sample)
 
+    reach = kmeans.distances(whole, parent.centres).min(axis=1)
+
+    def away(centres: Matrix) -> Flags:
+        distance = kmeans.distances(whole, centres).min(axis=1)
+        return np.asarray((distance > far) & (distance > NEARER * reach))
+
     def beyond(centres: Matrix) -> float:
-        return round(float((kmeans.distances(whole, centres).min(axis=1) > far).mean()), 6)
+        return round(float(away(centres).mean()), 6)
 
     def home(before: float, after: float, part: float) -> bool:
         return after - (1 - FAR) <= (1 - part) * (before - (1 - FAR))
@@ -83,15 +96,22 @@ def piecewise(
         strangers = left > far_share and not home(now, moved, EXPLAINED)
         if not strangers and not parted:
             break
-        grown = _grown(points, centres)
-        then = beyond(grown.centres)
-        evidence["grown"].append(then)
-        evidence["saved"].append(grown.saved.mean)
-        apart = parted and grown.saved.mean > PARTED * saved_then
-        settles = strangers and home(left, then, STEP) and grown.saved.mean > SETTLED * saved_then
-        if grown.smallest < SMALLEST_SHARE or not (apart or settles):
+        found = None
+        for begun in ([away(centres)] if strangers else []) + [None]:
+            grown = _grown(points, centres, begun)
+            then = beyond(grown.centres)
+            evidence["grown"].append(then)
+            evidence["saved"].append(grown.saved.mean)
+            # What is new has not parted.
+            apart = parted and grown.saved.segment < len(parent.centres) and grown.saved.mean > PARTED * saved_then
+            settles = strangers and home(left, then, STEP) and grown.saved.mean > SETTLED * saved_then
+            if grown.smallest >= SMALLEST_SHARE and (apart or settles):
+                found = grown.centres, then, apart
+            if found or (home(left, then, STEP) and not parted):
+                break
+        if not found:
             break
-        centres, left = grown.centres, then
+        centres, left, apart = found
         if apart or home(now, left, EXPLAINED):
             sure = (centres, left)
     centres, left = sure
@@ -131,13 +151,21 @@ def _squares(points: Matrix, centres: Matrix) -> Matrix:
     return np.asarray(kmeans.distances(points, centres).min(axis=1, initial=np.inf) ** 2)
 
 
-def _grown(points: Matrix, centres: Matrix) -> Grown:
-    """With one more, by halving the segment for which that saves the most inertia. Only the two halves move."""
+def _grown(points: Matrix, centres: Matrix, strangers: Flags | None = None) -> Grown:
+    """With one more: where it saves the most inertia to halve a segment, of which only the halves move; or with strangers, to
+    begin one with a segment's strangers, which alone moves: those who were there before stay."""
     nearest = np.argmin(kmeans.distances(points, centres), axis=1) if len(points) else np.empty(0)
     tried = []
     for number in range(len(centres)):
         members = points[nearest == number]
         if len(members) < 2:
+            continue
+        if strangers is not None:
+            begun = points[strangers & (nearest == number)]
+            if len(begun) > 1:
+                start = np.vstack([centres, begun.mean(axis=0)])
+                begun = kmeans.continued(points, start, free=(len(centres),))
+                tried.append((float(_squares(points, begun).sum()), number, begun))
             continue
         axis = int(np.argmax(members.var(axis=0)))
         high = members[:, axis] > members[:, axis].mean()

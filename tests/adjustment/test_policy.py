@@ -139,6 +139,39 @@ def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: 
     assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
 
 
+def test_a_group_that_comes_from_far_outside_is_born_though_it_is_wider_than_all_others() -> None:
+    """Ten standard deviations wide, forty away: no segment has room for all of them within what was far."""
+    dice = np.random.default_rng(5)
+    newcomers = np.array([160.0, 160.0]) + dice.normal(0, 40, (60, 2))
+    before, after = walking(crowd()), walking(np.vstack([crowd(), newcomers]))
+    shop = Shop(adjustment={"ask_above": 0.9})
+    decisions = shop.days(lambda number: after(number) if number >= 10 else before(number), 40)
+    first = {segment.segment_id for segment in shop.decided[0].model.segments}
+    (change,) = told(decisions)[1:]
+    assert change[1:] == ("restructure", "far")
+    assert change[0] <= 10 + 14
+    assert sorted(event["event"] for event in decisions[change[0]]["events"]) == ["born", *["survived"] * 3]
+    assert len(shop.ids - first) == 1
+    assert shop.ids > first
+
+
+def test_users_that_are_far_in_all_directions_are_not_forgotten_by_moving_along() -> None:
+    dice = np.random.default_rng(6)
+    angle, length = dice.uniform(0, 2 * np.pi, 36), dice.uniform(60, 300, 36)
+    strays = np.column_stack([np.cos(angle), np.sin(angle)]) * length[:, None]
+    calm, stirred = walking(crowd()), walking(np.vstack([crowd(centres=CENTRES + np.array([0.6, 0.0])), strays]))
+    shop = Shop(adjustment={"drift_distance": 0.05})
+    decisions = shop.days(lambda number: stirred(number) if number > 5 else calm(number), 60)
+    updated = [number for number, decision, _ in told(decisions) if decision == "update"]
+    assert updated
+    later = [
+        one["evidence"]["evaluation"]["far"] for one in decisions[updated[0] + 1 :] if "evaluation" in one["evidence"]
+    ]
+    assert later
+    assert min(later) > 0.05
+    assert len(shop.ids) == 3
+
+
 def test_a_group_that_parts_restructures_and_the_others_keep_their_ids() -> None:
     """From the tenth day on the halves of one group go apart, a little more each day, and stop where nobody is far."""
     points = crowd()
