@@ -102,7 +102,11 @@ def segments(console: Console, rows: list[Record], features: list[str], texts: T
     users, part = sum(row["users"] for row in rows), sum(row["share"] for row in rows)
     noise = round(users / part) - users if part else 0  # shares are of everyone
     more = texts("terminal.in_none", users=whole(noise)) if noise else ""
-    console.print(texts("terminal.in_segments", users=whole(users), segments=whole(len(rows)), more=more))
+    places = {"users": whole(users), "more": more}
+    if len(rows) == 1:
+        console.print(texts("terminal.in_one_segment", **places))
+    else:
+        console.print(texts("terminal.in_segments", segments=whole(len(rows)), **places))
     console.print(f"[dim]{escape(texts('terminal.made_of', features=', '.join(features)))}[/]")
 
 
