@@ -57,8 +57,10 @@ def of_user(store: Store, day: date, user_id: str, lang: str = "en") -> Record:
     given = table.filter(pc.equal(table["user_id"], user_id)).to_pylist()
     row: dict[str, Any] = given[0] if given else dict.fromkeys(table.column_names)
     rule = next((rule for rule in _rules(store, published) if rule.name == row["action"]), None)
-    following = read_table(store, published, "next_items")
-    following = following.filter(pc.equal(following["user_id"], user_id))
+    following = []
+    if store.objects.exists(f"{published.folder}/next_items.parquet"):  # else of an earlier version
+        items = read_table(store, published, "next_items")
+        following = items.filter(pc.equal(items["user_id"], user_id)).drop_columns(["user_id"]).to_pylist()
     return {
         "user_id": user_id,
         "date": day.isoformat(),
@@ -68,7 +70,7 @@ def of_user(store: Store, day: date, user_id: str, lang: str = "en") -> Record:
         "offer": row["offer"],
         **{key: row[key].isoformat() if row[key] else None for key in ("since", "given")},
         "reason": _reason(store, published, rule, member, texts) if rule else [],
-        "next_items": following.drop_columns(["user_id"]).to_pylist(),
+        "next_items": following,
     }
 
 

@@ -41,6 +41,7 @@ SERVED = (
     "returned",
     "next_items",
 )  # of these, what days of earlier versions have not
+DAILY = ("returned", "next_items")  # of these, what days of a version have not that had the others
 # Only on the days on which they are computed anew; rules.json tells their hashes, and on which day that was.
 RULES = {"rules": ["segment_id", "rule"], "bundles": ["segment_id", "rank"]}
 SCHEMA_VERSIONS = {**dict.fromkeys([*KEYS, *RULES], 1), "features": 1}
@@ -97,6 +98,9 @@ class Folder:
         """Whether the day has profiles, names, rules and actions; one of an earlier version has not."""
         return self.objects.exists(f"{self.path}/rules.json")
 
+    def _has(self, name: str, served: bool) -> bool:
+        return self.objects.exists(f"{self.path}/{name}.parquet") if name in DAILY else served or name not in SERVED
+
     def snapshot_id(self) -> str:
         """Hash of the logical content, read back from the files: the tables that are history, the model, the decision, and
         which rules hold.
@@ -105,7 +109,7 @@ class Folder:
         """
         decision = self.json("decision")
         served = self.is_served
-        names = [name for name in KEYS if served or name not in SERVED]
+        names = [name for name in KEYS if self._has(name, served)]
         held = {"rules": self._rules_that_hold()} if served else {}
         return hash_json(
             {

@@ -11,7 +11,7 @@ from segmentation.monitor import associations, effect, names, offers
 from segmentation.monitor.profiles import profiles
 from segmentation.monitor.report import render
 from segmentation.store.names import name_segment
-from segmentation.store.snapshots import Folder
+from segmentation.store.snapshots import DAILY, Folder
 from segmentation.store.state import State
 from segmentation.store.store import open_store
 from segmentation.store.verify import verify
@@ -65,6 +65,23 @@ def test_restated_it_has_all(config):
     history.restate(changed, OLD)
     assert len(profiles(open_store(changed), OLD)) == 2
     assert verify(open_store(changed)) == []
+
+
+def test_days_of_a_version_that_had_next_items_on_some_days_only(tmp_path):
+    write_shop(tmp_path)
+    config, put = shop(tmp_path), Folder.put_table
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Folder, "put_table", lambda self, name, table: name in DAILY or put(self, name, table))
+        history.backfill(config, OLD, NEW)
+    later = NEW + timedelta(days=1)
+    history.run(config, later)
+    store = open_store(config)
+    there = [Folder.at(store.objects, store.state().published[day].folder).path for day in (OLD, NEW, later)]
+    assert [store.objects.exists(f"{path}/next_items.parquet") for path in there] == [False, False, True]
+    assert verify(store) == []
+    user = Folder.at(store.objects, there[1]).table("memberships")["user_id"][0].as_py()
+    assert offers.of_user(store, NEW, user)["next_items"] == []
+    assert offers.of_user(store, later, user)["user_id"] == user
 
 
 def test_a_checkpoint_without_names_is_read():
