@@ -32,7 +32,7 @@ WINDOW = 90
 AHEAD = 28  # days of spend that the labels are asked about
 OURS = "points 12/18"
 NEAREST = "nearest centre, frozen model"
-# The issue's limits for our rule: figure, whether it is the most or the least.
+# The limits for our rule: figure, whether it is the most or the least.
 LIMITS: dict[str, tuple[float, Literal["≤", "≥"]]] = {
     "moved": (0.012, "≤"),
     "undone_7": (0.02, "≤"),
@@ -135,7 +135,7 @@ def mean(runs: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, flo
 
 
 def met(figure: str, value: float) -> bool:
-    """Whether the issue's limit holds."""
+    """Whether the limit holds."""
     limit, side = LIMITS[figure]
     return value <= limit if side == "≤" else value >= limit
 
