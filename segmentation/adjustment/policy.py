@@ -221,9 +221,14 @@ class _Day:
             reference["evaluation"]["far"] = self.parent.reference["evaluation"]["far"]
         return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
 
-    def restructure(self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None) -> Decided:
+    def restructure(
+        self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None, still_far: bool = False
+    ) -> Decided:
+        """still_far: as for `update`; the space is the parent's."""
         model = replace(compared.model, made_by=self.today.made_by)
         reference = _reference(compared.fit, model, self.today)
+        if still_far:
+            reference["evaluation"]["far"] = self.parent.reference["evaluation"]["far"]
         return self._decided(
             RESTRUCTURE,
             reason,
@@ -310,7 +315,11 @@ class _Day:
         if lost and piecewise:
             found = self._piecewise(along, figures, due)
             evidence["structure"] = found.evidence
-            decided = found.fit and self._challenge(lost, found.fit, {}, evidence, evaluations)
+            # A segment that is left out does not explain that users are far from all.
+            why = next((name for name in LOST if name in alarms and not (name == "far" and found.still_far)), lost)
+            decided = found.fit and self._challenge(
+                why, found.fit, {}, evidence, evaluations, still_far=found.still_far
+            )
         # What calls for a model that is fitted anew.
         reason = None
         if lone:
@@ -379,6 +388,7 @@ class _Day:
         evidence: Document,
         evaluations: list[Document],
         scheduled: bool = False,
+        still_far: bool = False,
     ) -> Decided | None:
         """Take or propose another fit if its structure is another one; None, with evidence, if it is not."""
         today, parent = self.today, self.parent
@@ -391,7 +401,7 @@ class _Day:
             renewed = scheduled and shift is not None and shift > settings.max_centre_shift
             return self.renew(compared, evidence) if renewed else None
         if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
-            return self.restructure(compared, reason, evidence)
+            return self.restructure(compared, reason, evidence, still_far)
         # The same proposal: as many segments, the same ones live on. (Whether a new one is called born or split off is a matter
         # of some users at the limit.)
         lives_on = sorted({*parent.model.ids} & {*compared.model.ids})

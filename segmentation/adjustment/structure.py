@@ -36,11 +36,12 @@ class Piecewise:
     """fit: the parent's segments but for those that are new or left out, None if none is; evidence: the share of users who are
     further from every segment than the parent's 99 % distance (rounded): as it is (`now`), with the centres moved along as far
     as an update may (`along`), with a segment more (`grown`, once for each that was tried; `saved`: what each saves), and
-    without the faded ones (`without`, if there are any).
+    without the faded ones (`without`, if there are any). still_far: too many are far, and no segment for them was found.
     """
 
     fit: Fit | None
     evidence: dict[str, Any]
+    still_far: bool
 
 
 def piecewise(
@@ -115,6 +116,7 @@ def piecewise(
         if apart or home(now, left, EXPLAINED):
             sure = (centres, left)
     centres, left = sure
+    still_far = centres is parent.centres and now > far_share and not home(now, moved, EXPLAINED)
     kept = list(range(len(centres)))
     while len(kept) > settings.min_segments:
         worth, _ = worths(kmeans.distances(points, centres[kept]))
@@ -125,9 +127,9 @@ def piecewise(
     if len(kept) < len(centres):
         evidence["without"] = beyond(centres[kept])
     elif centres is parent.centres:
-        return Piecewise(None, evidence)
+        return Piecewise(None, evidence, still_far)
     centres = centres[kept]
-    return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence)
+    return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence, still_far)
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,18 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
             return texts("decision.restructure", impact=share(evidence["impact"]["users"]), **places)
     if reason in ("challenged", "proposed", "waiting"):
         places["why"] = texts(f"decision.why_{evidence['challenge']['reason']}", **places)
-        places["impact"] = share(evidence["challenge"]["impact"]["users"])
+        places["impact"] = _impact(evidence["challenge"]["impact"], texts)
     if reason == "unexplained":
         places["why"] = texts(f"decision.why_{evidence['alarms'][0]['reason']}", **places)
     return texts(f"decision.hold_{reason}", **places)
+
+
+def _impact(impact: Mapping[str, float], texts: Texts) -> str:
+    """Whom another model would reassign: with their revenue, where that is the larger share and so the reason to ask."""
+    users, revenue = impact["users"], impact.get("revenue", 0.0)
+    if revenue <= users:
+        return texts("decision.impact_users", users=share(users))
+    return texts("decision.impact_revenue", users=share(users), revenue=share(revenue))
 
 
 def _structure(evidence: Mapping[str, Any], texts: Texts) -> str:

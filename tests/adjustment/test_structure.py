@@ -97,6 +97,21 @@ def test_no_segment_is_added_for_a_few_for_the_scattered_or_beyond_the_most(
     assert changed(fit, far, np.vstack([crowd(FOUR), newcomers]), **settings).fit is None
 
 
+def test_a_segment_that_is_left_out_does_not_explain_far_users() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    today = np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)])
+    (saves,) = changed(fit, far, today).evidence["saved"]
+    without = changed(fit, far, today, faded={0: 1e9}, saved_then=saves)
+    assert without.fit is not None
+    assert len(without.fit.centres) == 3
+    assert without.still_far
+    both = changed(fit, far, today, faded={0: 1e9}, saved_then=saves / 2)
+    assert both.fit is not None
+    assert len(both.fit.centres) == 4
+    assert not both.still_far
+    assert not changed(fit, far, crowd(FOUR), faded={0: 1e9}).still_far
+
+
 def test_far_users_get_no_segment_that_saves_less_than_half_again_what_one_always_would() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)])

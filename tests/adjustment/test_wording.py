@@ -32,10 +32,9 @@ def decided(decision: str, reason: str, events: list[dict[str, Any]] | None = No
     }
 
 
-def challenged(reason: str, decision: str = "challenged") -> dict[str, Any]:
-    return decided(
-        "hold", decision, evaluation=EVALUATION, challenge={"reason": reason, "impact": IMPACT, "structure": "natural"}
-    )
+def challenged(reason: str, decision: str = "challenged", impact: dict[str, float] | None = None) -> dict[str, Any]:
+    challenge = {"reason": reason, "impact": impact or IMPACT, "structure": "natural"}
+    return decided("hold", decision, evaluation=EVALUATION, challenge=challenge)
 
 
 LACKS = {"users": [12, 100], "days": [3, 7]}
@@ -54,6 +53,7 @@ DECISIONS = [
     *(challenged(reason) for reason in ("far", "halved", "parted", "scheduled", "moved", "lone")),
     decided("hold", "unexplained", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
     challenged("far", "proposed"),
+    challenged("far", "proposed", {"users": 0.31}),  # a shop without amounts
     challenged("far", "waiting"),
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
     decided("update", "renewed", evaluation=EVALUATION, centre_shift=0.41),
@@ -93,8 +93,8 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
         (
             challenged("halved", "proposed"),
             "Another model was fitted (a segment has lost half of its weight: 0a1b2c3d): 1 absorbed, 1 born, 1 died, 1 merged, "
-            "1 split, 1 survived. It would reassign 31.0% of the users, too many to take it unasked: it is proposed, and the "
-            "segments of 5 January 2026 were kept.",
+            "1 split, 1 survived. It would reassign 31.0% of the users, with 40.0% of the revenue, too many to take it "
+            "unasked: it is proposed, and the segments of 5 January 2026 were kept.",
         ),
     ],
 )
