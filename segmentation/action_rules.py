@@ -96,7 +96,7 @@ class ActionRule(Section):
             all(other.segment.get(name) == level for name, level in self.segment.items())
             and (not self.segments or _within(other.segments, self.segments))
             and all(name in other.user and kept.holds(other.user[name]) for name, kept in self.user.items())
-            and (set(get_args(Status)) <= set(self.status or get_args(Status)) or _within(other.status, self.status))
+            and (set(self.status) in (set(), set(get_args(Status))) or _within(other.status, self.status))
             and self.moved in (None, other.moved)
             and (not self.cause or _within(other.cause, self.cause))
             and (self.within_days is None or (other.within_days or 10_000_000) <= self.within_days)

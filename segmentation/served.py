@@ -23,7 +23,7 @@ def serve(folder: Folder, inputs: Inputs, recipe: Recipe, today: serving.Today) 
             carried,
             held,
             lambda: Folder.at(folder.objects, held["folder"]).table("rules"),
-            parent.table("returned") if parent.objects.exists(f"{parent.path}/returned.parquet") else None,
+            parent.table("returned") if parent.has("returned") else None,
         )
     level, days = recipe.rules.level, window(today.day, recipe.features.window_days)
 

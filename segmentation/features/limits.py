@@ -22,5 +22,5 @@ def reachable(name: str, window_days: int, low: float | None, high: float | None
         least, most, whole = 0.0, window_days - (name not in ("active_days", "browse_days")), name != "order_gap"
     else:
         return True
-    low, high = max(least, -math.inf if low is None else low), min(most, math.inf if high is None else high)
+    low, high = max(least, least if low is None else low), min(most, most if high is None else high)
     return math.ceil(low) <= high if whole else low <= high

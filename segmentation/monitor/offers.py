@@ -9,6 +9,7 @@ from segmentation.action_rules import ActionRule
 from segmentation.errors import SegmentationError
 from segmentation.monitor.names import named
 from segmentation.monitor.read_models import Record, features_of, read_table, served_on
+from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
 from segmentation.store.store import Store
 from segmentation.texts import NOTHING, Texts
@@ -58,7 +59,7 @@ def of_user(store: Store, day: date, user_id: str, lang: str = "en") -> Record:
     row: dict[str, Any] = given[0] if given else dict.fromkeys(table.column_names)
     rule = next((rule for rule in _rules(store, published) if rule.name == row["action"]), None)
     following = []
-    if store.objects.exists(f"{published.folder}/next_items.parquet"):  # else of an earlier version
+    if Folder.at(store.objects, published.folder).has("next_items"):
         items = read_table(store, published, "next_items")
         following = items.filter(pc.equal(items["user_id"], user_id)).drop_columns(["user_id"]).to_pylist()
     return {

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segmentation.errors import ConfigError, SegmentationError
+from segmentation.monitor.leavers import left_by_model
 from segmentation.store.content import money_units
 from segmentation.store.derivations import Derivations
 from segmentation.store.snapshots import LAPSED, NEW, NOISE, Folder
@@ -130,7 +131,8 @@ def migrations(store: Store, first: date, last: date) -> Record:
     if first >= last:
         raise ConfigError(f"a span goes from an earlier to a later day, not from {first} to {last}")
     before, after = (population(store, day) for day in (first, last))
-    cells = span(before, after, first, revenue_of(store, published_on(store.state(), last), after)).to_pylist()
+    revenue = revenue_of(store, published_on(store.state(), last), after)
+    cells = span(before, after, first, revenue, left_by_model(store, first, last)).to_pylist()
     for cell in cells:
         cell["revenue"] = as_number(cell["revenue"])
     return {"from": first.isoformat(), "to": last.isoformat(), "cells": cells}

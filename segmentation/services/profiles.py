@@ -68,10 +68,11 @@ def effects(profiles: pa.Table, users: Mapping[str, int], part: float = KNOWN) -
     """
     found: dict[str, dict[str, float]] = {segment: {} for segment in users}
     for row in profiles.filter(pc.equal(profiles["value"], "")).to_pylist():
-        aside = row["mean"] is not None and row["others"] is not None and row["effect"] is not None
-        contrary = aside and (row["mean"] - row["others"]) * row["effect"] < 0
-        if row["effect"] is not None and not contrary and is_known(row, users[row["segment_id"]], part):
-            found[row["segment_id"]][row["name"]] = row["effect"]
+        effect, mean, others = row["effect"], row["mean"], row["others"]
+        if effect is None or not is_known(row, users[row["segment_id"]], part):
+            continue
+        if mean is None or others is None or (mean - others) * effect >= 0:
+            found[row["segment_id"]][row["name"]] = effect
     return found
 
 

@@ -33,15 +33,8 @@ KEYS = {
     "returned": ["user_id", "item"],
     "next_items": ["user_id", "rank"],
 }
-SERVED = (
-    "profiles",
-    "names",
-    "actions",
-    "cooldowns",
-    "returned",
-    "next_items",
-)  # of these, what days of earlier versions have not
-DAILY = ("returned", "next_items")  # of these, what days of a version have not that had the others
+SERVED = ("profiles", "names", "actions", "cooldowns")  # of these, what days of earlier versions have not
+DAILY = ("returned", "next_items")  # nor these, which came later
 # Only on the days on which they are computed anew; rules.json tells their hashes, and on which day that was.
 RULES = {"rules": ["segment_id", "rule"], "bundles": ["segment_id", "rank"]}
 SCHEMA_VERSIONS = {**dict.fromkeys([*KEYS, *RULES], 1), "features": 1}
@@ -98,8 +91,9 @@ class Folder:
         """Whether the day has profiles, names, rules and actions; one of an earlier version has not."""
         return self.objects.exists(f"{self.path}/rules.json")
 
-    def _has(self, name: str, served: bool) -> bool:
-        return self.objects.exists(f"{self.path}/{name}.parquet") if name in DAILY else served or name not in SERVED
+    def has(self, name: str) -> bool:
+        """Whether there is such a table; days of earlier versions lack those of DAILY."""
+        return self.objects.exists(f"{self.path}/{name}.parquet")
 
     def snapshot_id(self) -> str:
         """Hash of the logical content, read back from the files: the tables that are history, the model, the decision, and
@@ -109,7 +103,7 @@ class Folder:
         """
         decision = self.json("decision")
         served = self.is_served
-        names = [name for name in KEYS if self._has(name, served)]
+        names = [name for name in KEYS if (self.has(name) if name in DAILY else served or name not in SERVED)]
         held = {"rules": self._rules_that_hold()} if served else {}
         return hash_json(
             {

@@ -65,10 +65,17 @@ def cells(start: pa.Array, end: pa.Array, cause: pa.Array, revenue: npt.NDArray[
     )
 
 
-def span(first: pa.Table, last: pa.Table, after: date, revenue: npt.NDArray[np.int64] | None) -> pa.Table:
-    """The cells between two days A and B, from their memberships alone, without those who had lapsed on either.
+def span(
+    first: pa.Table,
+    last: pa.Table,
+    after: date,
+    revenue: npt.NDArray[np.int64] | None,
+    left_by_model: pa.Array | None = None,
+) -> pa.Table:
+    """The cells between two days A and B, from their memberships, without those who had lapsed on either.
 
-    A cell counts the cause of each user's last published move in (A, B]; `after` is A. `revenue` belongs to `last`.
+    A cell counts the cause of each user's last published move in (A, B]; `after` is A. `revenue` belongs to `last`. The
+    memberships tell all causes but of those who are gone, who left by ageing: `left_by_model` are the ids of the others.
     """
     position = pc.index_in(last["user_id"], value_set=first["user_id"].combine_chunks())
     start = pc.fill_null(first["segment_id"].take(position.combine_chunks()), NEW)
@@ -76,10 +83,13 @@ def span(first: pa.Table, last: pa.Table, after: date, revenue: npt.NDArray[np.i
     # Without a published move since A the id itself was replaced: only a model does that.
     cause = pc.if_else(pc.greater(last["since"], pa.scalar(after, pa.date32())), last["cause"], "model")
     gone = left.num_rows
+    by_model = pc.is_in(
+        left["user_id"], value_set=pa.array([], pa.string()) if left_by_model is None else left_by_model
+    )
     return cells(
         pa.concat_arrays([_one(start), _one(left["segment_id"])]),
         pa.concat_arrays([_one(last["segment_id"]), pa.array([LAPSED] * gone, pa.string())]),
-        pa.concat_arrays([_one(cause), pa.array(["ageing"] * gone, pa.string())]),
+        pa.concat_arrays([_one(cause), _one(pc.if_else(by_model, "model", "ageing"))]),
         None if revenue is None else np.concatenate([revenue, np.zeros(gone, dtype=np.int64)]),
     )
 

@@ -2,8 +2,10 @@
 
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from shop import FIRST, Shop, shop_config
@@ -12,6 +14,8 @@ from segmentation import history, stages
 from segmentation.config import Config
 from segmentation.errors import DataContractError, NotYetError
 from segmentation.monitor import read_models
+from segmentation.monitor.leavers import left_by_model
+from segmentation.store.content import parquet_bytes
 from segmentation.store.store import open_store
 from segmentation.store.verify import verify
 
@@ -117,6 +121,41 @@ def test_who_is_excluded_leaves_by_the_model_and_comes_back_by_it(tmp_path: Path
     for cell in changed.to_pylist():
         assert cell["behaviour"] + cell["ageing"] + cell["model"] == cell["users"]
     assert verify(store) == []
+    # Over a span it is as on the day.
+    for last, gone in ((DAYS[6], 2), (DAYS[7], 1)):
+        span = read_models.migrations(store, DAYS[5], last)["cells"]
+        lapsed = [cell for cell in span if cell["to_segment_id"] == "LAPSED"]
+        assert [sum(cell[name] for cell in lapsed) for name in ("users", "ageing", "model")] == [gone, 0, gone]
+
+
+def test_who_left_by_the_model_came_back_and_left_by_ageing_left_by_ageing(tmp_path: Path) -> None:
+    shop_of(tmp_path)
+    config = config_of(tmp_path)
+    store = open_store(config)
+    rows = {
+        0: [("a", "stayed", "behaviour"), ("b", "stayed", "behaviour")],
+        1: [("a", "lapsed", "model"), ("b", "lapsed", "model")],
+        2: [("a", "reactivated", "model")],
+        3: [("a", "lapsed", "ageing")],
+    }
+    published = {}
+    for number, members in rows.items():
+        users, status, cause = (pa.array(column) for column in zip(*members, strict=True))
+        by_model = sum(one == "lapsed" and why == "model" for _, one, why in members)
+        folder = f"snapshots/{number}"
+        tables = {
+            "memberships": pa.table({"user_id": users, "status": status, "cause": cause}),
+            "migrations": pa.table({"to_segment_id": ["LAPSED"], "model": [by_model]}),
+        }
+        for name, table in tables.items():
+            store.objects.put(f"{folder}/{name}.parquet", parquet_bytes(table))
+        published[DAYS[number]] = SimpleNamespace(folder=folder)
+    fake = SimpleNamespace(objects=store.objects, state=lambda: SimpleNamespace(published=published))
+    found = {
+        (first, last): left_by_model(fake, DAYS[first], DAYS[last]).to_pylist()  # type: ignore[arg-type]
+        for first, last in ((0, 1), (0, 2), (0, 3), (1, 3))
+    }
+    assert found == {(0, 1): ["a", "b"], (0, 2): ["a", "b"], (0, 3): ["b"], (1, 3): []}
 
 
 def test_the_users_of_a_day_are_those_that_it_was_first_accepted_with(tmp_path: Path) -> None:
