@@ -42,7 +42,7 @@ class Served:
 @dataclass(frozen=True)
 class Before:
     """What the day before carries on: its names, actions, the rules that held, as a document and as the table `rules`, and what
-    its users had returned (None: it does not say)."""
+    had been returned (None: it does not say)."""
 
     names: Mapping[str, names.Name]
     actions: actions.Before
@@ -100,7 +100,7 @@ def serve(today: Today, recipe: Recipe, before: Before, bought: Bought) -> Serve
         "names": names.table(names.names(told, lasting, sizes, before.names, today.day)),
         "actions": given,
         "cooldowns": cooldowns,
-        "returned": _returned(today, recipe, before, bought),
+        "returned": _returned(recipe, before, bought),
     }
     if before.rules is None or _due(today.day, recipe, before.rules):
         found = bought.baskets(recipe.rules.longest_basket)
@@ -164,13 +164,13 @@ def _members(today: Today, baskets: Baskets) -> Members:
     )
 
 
-def _returned(today: Today, recipe: Recipe, before: Before, bought: Bought) -> pa.Table:
-    """What the day's users have returned since they are in the population."""
+def _returned(recipe: Recipe, before: Before, bought: Bought) -> pa.Table:
+    """What was returned since the first day's window began: also by users who are gone, who may come back."""
     if before.returned is None or before.rules is None or before.rules["level"] != recipe.rules.level:
         found = bought.returned(False)
     else:
         found = pa.concat_tables([before.returned, bought.returned(True)])
-    return once(found.filter(pc.is_in(found["user_id"], value_set=today.memberships["user_id"].combine_chunks())))
+    return once(found)
 
 
 def _next_items(today: Today, rules: pa.Table, bought: Bought, returned: pa.Table) -> pa.Table:
