@@ -193,7 +193,8 @@ def _matrix_cell(texts: Texts, cell: Record | None, row: str, column: str) -> Ma
     if cell is None:
         return tag("td", "·", class_="none")
     users = whole(cell["users"])
-    places = {"users": users, "origin": row, "target": column, "share": share(cell["share_of_from"])}
+    ends = {name: texts.known("states", state) for name, state in (("origin", row), ("target", column))}
+    places = {"users": users, **ends, "share": share(cell["share_of_from"])}
     if row == column:
         return tag("td", users, class_="stayed", title=texts("migrations.cell_stayed", **places))
     causes = [
