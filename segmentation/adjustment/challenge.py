@@ -97,6 +97,19 @@ class Compared:
         """Whether a segment is born, dies, splits or merges."""
         return any(event["event"] != "survived" for event in self.events)
 
+    def key(self, parent: Model) -> str:
+        """The same for what is the same proposal: as many segments, of the same of the parent's, of which the same ones are
+        joined. Whether a new one is called born or split off, which id two that become one keep, whether one is merged or
+        absorbed: each is a matter of some users at the limit."""
+        joined: list[set[str]] = []
+        for event in self.events:
+            ends = {*event["from"], *event["to"]} & {*parent.ids}
+            if event["event"] == "died" or not ends:
+                continue
+            touched = [group for group in joined if group & ends]
+            joined = [group for group in joined if not group & ends] + [ends.union(*touched)]
+        return hash_json([len(self.model.segments), sorted(map(sorted, joined))])
+
 
 def compare(
     parent: Model, parent_fit: Fit, far: float | None, before: pa.Table, fit: Fit, features: pa.Table, day: date

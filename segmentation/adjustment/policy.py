@@ -128,7 +128,12 @@ def _baseline(today: Today, adopted: Fit | None) -> Decided:
             **new.evidence,
         },
         "events": [{"event": "born", "from": [], "to": [name], "overlap": {}} for name in model.ids],
-        "state": {"challenged": _challenged(today), "evaluations": [], "proposals": []},
+        "state": {
+            "challenged": _challenged(today),
+            "evaluations": [],
+            "proposals": [],
+            "adopted": adopted is not None,
+        },
     }
     return Decided(
         replace(model, reference=hash_json(reference)),
@@ -148,7 +153,7 @@ def _reference(fit: Fit, model: Model, today: Today, before: Document | None = N
     """What a model is held against from the day on which it takes force; before: the reference of the same segments until then.
 
     A segment that fades or parts while its centre moves along has done so all the same: what each was worth, and what one more
-    would have been, stays what it was at the founding.
+    would have saved, stays what it was at the founding.
     """
     saved = structure.saved(fit, today.features, today.recipe.clustering)
     founded = evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features), saved)
@@ -158,6 +163,15 @@ def _reference(fit: Fit, model: Model, today: Today, before: Document | None = N
         "drift": drift.Reference.of(fit.points(today.features), fit.transform, today.day).document(),
         "evaluation": founded,
     }
+
+
+def _still_far(reference: Document, before: Document) -> None:
+    """Whoever is far from all segments is not forgotten: neither how far that is, nor what one more saves, is measured with
+    them."""
+    founded, earlier = reference["evaluation"], before["evaluation"]
+    founded["far"] = earlier["far"]
+    if "saved" in earlier:
+        founded["saved"] = min(founded["saved"], earlier["saved"])
 
 
 @dataclass(frozen=True)
@@ -218,7 +232,7 @@ class _Day:
             "drift": before.renewed(self.points, self.today.day).document(),
         }
         if still_far:
-            reference["evaluation"]["far"] = self.parent.reference["evaluation"]["far"]
+            _still_far(reference, self.parent.reference)
         return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
 
     def restructure(
@@ -228,7 +242,7 @@ class _Day:
         model = replace(compared.model, made_by=self.today.made_by)
         reference = _reference(compared.fit, model, self.today)
         if still_far:
-            reference["evaluation"]["far"] = self.parent.reference["evaluation"]["far"]
+            _still_far(reference, self.parent.reference)
         return self._decided(
             RESTRUCTURE,
             reason,
@@ -238,7 +252,11 @@ class _Day:
             reference,
             drift.HISTORY.empty_table(),
             compared.events,
-            {"challenged": _challenged(self.today) + 1, "evaluations": []},  # the next block's is done with, too
+            {
+                "challenged": _challenged(self.today) + 1,  # the next block's is done with, too
+                "evaluations": [],
+                "adopted": reason == "adopted",
+            },
         )
 
     def _decided(
@@ -300,7 +318,8 @@ class _Day:
         lacking = today.lacks()
         if lacking:
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
-        lone = len(parent.model.segments) == 1 and today.recipe.clustering.segments != 1
+        # One segment that nobody has chosen: there was too little to tell more apart.
+        lone = len(parent.model.segments) == 1 and not parent.decision["state"].get("adopted", False)
         challenged = parent.decision["state"]["challenged"]
         scheduled = _challenged(today) not in (challenged, challenged - 1)
         by_centres = parent.fit.algorithm == "kmeans"
@@ -402,10 +421,7 @@ class _Day:
             return self.renew(compared, evidence) if renewed else None
         if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far)
-        # The same proposal: as many segments, the same ones live on. (Whether a new one is called born or split off is a matter
-        # of some users at the limit.)
-        lives_on = sorted({*parent.model.ids} & {*compared.model.ids})
-        key = hash_json([len(compared.model.segments), lives_on])
+        key = compared.key(parent.model)
         waiting = self._open(parent.decision["state"]["proposals"])
         if any(proposal["key"] == key for proposal in waiting):
             # Nor are the centres moved along, which would hide what was found.

@@ -18,10 +18,15 @@ from segmentation.adjustment.evaluation import FAR, PARTED, Saved, worths
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
 from segmentation.clustering.selection import SMALLEST_SHARE
-from segmentation.clustering.transform import Matrix
+from segmentation.clustering.transform import Matrix, column
 from segmentation.config import Clustering
 
 Flags = npt.NDArray[np.bool_]
+
+SEEN = ("recency", "browse_recency")  # the features that say how many days ago a user was seen
+# A new segment's users still come: as many of them as a quarter of all others' share were seen in the last three days. Bots,
+# or who came for one event, are gone by the time that they have been found twice; of who stays, 85 % or more.
+LATELY, COMING = 3, 1 / 4
 
 # Of the far users, beyond the 1 % that are always far: what has to be brought home in all, and by each new segment.
 EXPLAINED, STEP = 1 / 2, 1 / 3
@@ -64,12 +69,14 @@ def piecewise(
 
     * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users, saves half as much
       again as one did when the model was made, and brings home a third of those that are far (beyond the 1 % that always
-      are), until no alarm is left; and only if they bring home half of them in all, which centres that are moved along do not.
-    * Where one has parted they are added while each saves three times what one did then.
+      are) and as many as raise an alarm, until no alarm is left; and only if they bring home half of them in all, which
+      centres that are moved along do not.
+    * Where one has parted, and none is left out, they are added while each saves three times what one did then.
     * First one for the far users alone is tried, beside which all others stay. Where that brings few home, because a segment
       has gone to two sides, or where one has parted, its halves are.
-    * The faded ones are left out, as long as `min_segments` are left: one at a time, because of two groups that have become
-      one each is worth nothing while the other is there.
+    * What is added still comes: bots that have gone again are nobody's new segment.
+    * The faded ones are left out, as long as `min_segments` are left and their users have a place: one at a time, because of
+      two groups that have become one each is worth nothing while the other is there.
 
     Cost: bounded, on the sample that a model is fitted on.
     """
@@ -78,6 +85,7 @@ def piecewise(
     points, whole = transform.apply(sample), transform.uncut().apply(sample)
 
     reach = kmeans.distances(whole, parent.centres).min(axis=1)
+    lately = _lately(sample)
 
     def away(centres: Matrix) -> Flags:
         distance = kmeans.distances(whole, centres).min(axis=1)
@@ -89,7 +97,25 @@ def piecewise(
     def home(before: float, after: float, part: float) -> bool:
         return after - (1 - FAR) <= (1 - part) * (before - (1 - FAR))
 
+    def lasting(centres: Matrix, left: float) -> list[int]:
+        kept = list(range(len(centres)))
+        while len(kept) > settings.min_segments:
+            worth, _ = worths(kmeans.distances(points, centres[kept]))
+            due = [pair for pair in zip(worth, kept, strict=True) if pair[0] <= faded.get(pair[1], -1.0)]
+            # Who would be far from all others does not belong to them: that segment has shrunk, and is there still.
+            due = [
+                (value, number)
+                for value, number in due
+                if beyond(centres[[other for other in kept if other != number]]) - left <= 2 * far_share
+            ]
+            if not due:
+                break
+            kept.remove(min(due)[1])
+        return kept
+
     now, moved = beyond(parent.centres), beyond(along.centres)
+    # Where one has gone to another, the two are not to be cut anew before it is left out.
+    parted = parted and len(lasting(parent.centres, now)) == len(parent.centres)
     evidence: dict[str, Any] = {"now": now, "along": moved, "grown": [], "saved": []}
     centres, left = parent.centres, now
     sure = (centres, left)
@@ -105,8 +131,10 @@ def piecewise(
             evidence["saved"].append(grown.saved.mean)
             # What is new has not parted.
             apart = parted and grown.saved.segment < len(parent.centres) and grown.saved.mean > PARTED * saved_then
-            settles = strangers and home(left, then, STEP) and grown.saved.mean > SETTLED * saved_then
-            if grown.smallest >= SMALLEST_SHARE and (apart or settles):
+            homes = home(left, then, STEP) and left - then >= far_share
+            settles = strangers and homes and grown.saved.mean > SETTLED * saved_then
+            new = np.argmin(kmeans.distances(points, grown.centres), axis=1) == len(centres)
+            if grown.smallest >= SMALLEST_SHARE and (apart or settles) and _comes(lately, new):
                 found = grown.centres, then, apart
             if found or (home(left, then, STEP) and not parted):
                 break
@@ -117,13 +145,7 @@ def piecewise(
             sure = (centres, left)
     centres, left = sure
     still_far = centres is parent.centres and now > far_share and not home(now, moved, EXPLAINED)
-    kept = list(range(len(centres)))
-    while len(kept) > settings.min_segments:
-        worth, _ = worths(kmeans.distances(points, centres[kept]))
-        due = [pair for pair in zip(worth, kept, strict=True) if pair[0] <= faded.get(pair[1], -1.0)]
-        if not due:
-            break
-        kept.remove(min(due)[1])
+    kept = lasting(centres, left)
     if len(kept) < len(centres):
         evidence["without"] = beyond(centres[kept])
     elif centres is parent.centres:
@@ -132,9 +154,22 @@ def piecewise(
     return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence, still_far)
 
 
+def _lately(features: pa.Table) -> Flags | None:
+    """Who was seen in the last days; None where no feature says."""
+    days = [column(features, name) for name in SEEN if name in features.column_names]
+    return np.fmin.reduce(days) < LATELY if days else None
+
+
+def _comes(lately: Flags | None, new: Flags) -> bool:
+    if lately is None or new.all():
+        return True
+    return bool(lately[new].mean() >= COMING * lately[~new].mean())
+
+
 @dataclass(frozen=True)
 class Grown:
-    """centres: one more, at the end; smallest: the share of users of the smallest segment then; saved: what that saves."""
+    """centres: one more, at the end; smallest: the share of users of the smallest segment that is new or halved; saved: what
+    one more saves."""
 
     centres: Matrix
     smallest: float
@@ -184,7 +219,8 @@ def _grown(points: Matrix, centres: Matrix, strangers: Flags | None = None) -> G
         return Grown(centres, 0.0, Saved(0.0, 0.0, 0))
     _, number, best = min(tried, key=lambda one: one[:2])
     sizes = np.bincount(np.argmin(kmeans.distances(points, best), axis=1), minlength=len(best))
+    changed = sizes[-1:] if strangers is not None else sizes[[number, -1]]
     # A segment that has only moved needs no second one: what counts is what two save beyond the one, moved.
     gain = _squares(points, kmeans.continued(points, centres, free=(number,))) - _squares(points, best)
     saved = Saved(round(float(gain.mean()), 6), round(float(gain.std()) / len(points) ** 0.5, 6), number)
-    return Grown(best, float(sizes.min() / len(points)), saved)
+    return Grown(best, float(changed.min() / len(points)), saved)

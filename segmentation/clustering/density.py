@@ -6,6 +6,7 @@ segments: who is within reach of a core belongs to the nearest one's segment, ev
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,12 @@ SAMPLE_USERS = 5_000  # of the hierarchy, whose cost grows with their square
 SMALLEST_SHARE = 0.03  # of the sample that a segment has at the least
 MIN_SAMPLES = 5
 MOST_NOISE = 0.3  # of the sample, for eps = auto
-QUANTILES = (0.3, 0.995)  # of the core distances, between which eps = auto tries
+QUANTILES = (
+    0.3,
+    0.995,
+)  # of the core distances, from which on eps = auto tries, and a distance that is tried in any case
 TRIED = 32  # values in between
+FACTOR = 1.02  # of the next value at the least
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,18 @@ class Cores:
             result[:, number] = np.sqrt(squares)
         return result
 
+    def apart(self, points: Matrix) -> Matrix:
+        """How far each user is from the nearest core elsewhere, (users,).
+
+        Cores are themselves users: on the day of the fit hardly any of those would be anywhere but on a core, on the next day
+        hardly any would, though nothing has happened.
+        """
+        from scipy.spatial import cKDTree
+
+        cores = np.unique(np.vstack(self.points), axis=0)
+        first, second = cKDTree(cores).query(points, k=[1, 2])[0].T
+        return np.asarray(np.where((first > 0) | np.isinf(second), first, second))
+
 
 def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     """Cores and centres, (segments, features), of the segments in ascending order of their centres; None when there are no
@@ -58,9 +75,9 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     within which 95 % of their users have `min_samples` others. Segments of less than 3 % of the sample are noise.
 
     min_samples = auto: 5. (Twice the number of features, the usual rule, left 27 to 50 % noise on the households of a grocery
-    chain.) eps = auto: of 32 values, each the same factor above the one before, those count that give 2 to `max_segments`
-    segments and at most 30 % noise. The number of segments that most of them give is taken (the larger one of equals), and of
-    its values the one with least noise.
+    chain.) eps = auto: values are tried, each the same factor above the one before, until no two segments are left. Those
+    count that give 2 to `max_segments` segments and at most 30 % noise. The number of segments that most of them give is
+    taken (the larger one of equals), and of its values the one with least noise.
     """
     from scipy.spatial import cKDTree
     from sklearn.cluster import HDBSCAN
@@ -81,15 +98,20 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     if settings.eps != "auto":
         return _cores(points, hierarchy.dbscan_clustering(float(settings.eps), smallest), float(settings.eps))
     found = []
-    low, high = np.quantile(core_distances[core_distances > 0], QUANTILES) if core_distances.any() else (1.0, 1.0)
-    for eps in np.unique(np.round(np.geomspace(low, high, TRIED), 6)):
-        cut = _cores(points, hierarchy.dbscan_clustering(eps, smallest), float(eps))
+    known = core_distances[core_distances > 0]
+    low, high = map(float, np.quantile(known, QUANTILES)) if len(known) else (1.0, 1.0)
+    factor = max((high / low) ** (1 / (TRIED - 1)), FACTOR)
+    for power in count():
+        eps = round(low * factor**power, 6)
+        cut = _cores(points, hierarchy.dbscan_clustering(eps, smallest), eps)
         if cut is None:
+            if eps > high:
+                break
             continue
         segments = len(cut[1])
         noise = float(np.mean(np.argmin(cut[0].distances(points), axis=1) == segments))
         if segments <= settings.max_segments and noise <= MOST_NOISE:
-            found.append((segments, noise, float(eps), cut))
+            found.append((segments, noise, eps, cut))
     if not found:
         return None
     given = Counter(segments for segments, *_ in found)

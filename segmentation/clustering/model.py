@@ -66,14 +66,15 @@ class Fit:
         return kmeans.distances(self.points(table), self.centres)
 
     def reach(self, table: pa.Table) -> Matrix:
-        """How far each user is from the nearest segment, (users,), in the space whose ends are not cut off.
+        """How far each user is from the nearest segment, (users,): from its centre in the space whose ends are not cut off, or
+        from a core that is not the user's own place.
 
         Whoever is at the end of the scale may be anywhere beyond it: those who settle there are near nobody.
         """
         if not len(self.centres) or not table.num_rows:
             return np.full(table.num_rows, np.inf)
         if self.cores:
-            return np.asarray(self.distances(table)[:, :-1].min(axis=1))
+            return self.cores.apart(self.points(table))
         return np.asarray(kmeans.distances(self.transform.uncut().apply(table), self.centres).min(axis=1))
 
     def document(self) -> dict[str, Any]:

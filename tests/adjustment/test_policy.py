@@ -15,7 +15,7 @@ from segmentation.config import Adjustment, Clustering, Features, Recipe
 from segmentation.store.content import hash_json
 
 FIRST = date(2026, 1, 5)  # a Monday
-NAMES = ("frequency", "recency")
+NAMES = ("frequency", "monetary")  # where users are; not when they were seen last
 CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
 USERS = 450
 
@@ -172,6 +172,25 @@ def test_users_that_are_far_in_all_directions_are_not_forgotten_by_moving_along(
     assert len(shop.ids) == 3
 
 
+def test_far_users_are_not_forgotten_by_leaving_a_segment_out_nor_taken_for_what_one_more_always_saves() -> None:
+    """As one group goes to another, some users are far in all directions but its own."""
+    dice = np.random.default_rng(6)
+    angle, length = dice.uniform(np.pi, 2 * np.pi, 36), dice.uniform(60, 300, 36)
+    strays = np.column_stack([np.cos(angle), np.sin(angle)]) * length[:, None]
+    goes = crowd()
+    goes[2::3] = crowd(seed=3)[::3]
+    calm, stirred = walking(crowd()), walking(np.vstack([goes, strays]))
+    shop = Shop(adjustment={"ask_above": 1.0, "drift_distance": 9.0, "challenge_every_days": 3_640})
+    shop.days(calm, 6)
+    before = shop.parent.reference["evaluation"]
+    decisions = shop.days(stirred, 20)
+    (change,) = (one for one in decisions if one["decision"] == "restructure")
+    assert (change["reason"], len(shop.ids)) == ("halved", 2)
+    after = shop.parent.reference["evaluation"]
+    assert after["far"] == before["far"]
+    assert after["saved"] == before["saved"]
+
+
 def test_a_group_that_parts_restructures_and_the_others_keep_their_ids() -> None:
     """From the tenth day on the halves of one group go apart, a little more each day, and stop where nobody is far."""
     points = crowd()
@@ -288,6 +307,17 @@ def test_too_little_data_is_one_segment_until_there_is_enough() -> None:
     assert len(shop.ids) == 3
     few_days = Shop()
     assert few_days.run(points, active_days=3)["evidence"]["lacks"] == {"days": [3, 7]}
+
+
+def test_one_segment_that_a_person_has_adopted_is_kept() -> None:
+    shop = Shop()
+    shop.run(crowd())
+    kept = shop.parent.fit
+    one = replace(kept, centres=kept.centres.mean(axis=0, keepdims=True))
+    assert shop.run(crowd(), adopted=one)["reason"] == "adopted"
+    decisions = shop.days(walking(crowd()), 30)
+    assert {decision["decision"] for decision in decisions} == {"hold"}
+    assert len(shop.ids) == 1
 
 
 def test_a_window_shorter_than_the_days_asked_for_must_have_rows_on_all_of_its_days() -> None:

@@ -98,18 +98,46 @@ def test_no_segment_is_added_for_a_few_for_the_scattered_or_beyond_the_most(
 
 
 def test_a_segment_that_is_left_out_does_not_explain_far_users() -> None:
-    fit, far = founded(crowd(FOUR), 4)
-    today = np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)])
+    fit, far = founded(crowd([*FOUR, (4.5, 4.5, 250)]), 5)
+    faded = {int(np.argmin(np.abs(own_units(fit) - 4.5).sum(axis=1))): np.inf}
+    last = [*FOUR, (4.5, 4.5, 10)]
+    today = np.vstack([crowd(last), crowd([(25, 4, 100)], seed=1)])
     (saves,) = changed(fit, far, today).evidence["saved"]
-    without = changed(fit, far, today, faded={0: 1e9}, saved_then=saves)
+    without = changed(fit, far, today, faded=faded, saved_then=saves)
     assert without.fit is not None
-    assert len(without.fit.centres) == 3
+    assert len(without.fit.centres) == 4
     assert without.still_far
-    both = changed(fit, far, today, faded={0: 1e9}, saved_then=saves / 2)
+    both = changed(fit, far, today, faded=faded, saved_then=saves / 2)
     assert both.fit is not None
-    assert len(both.fit.centres) == 4
+    assert len(both.fit.centres) == 5
     assert not both.still_far
-    assert not changed(fit, far, crowd(FOUR), faded={0: 1e9}).still_far
+    assert not changed(fit, far, crowd(last), faded=faded).still_far
+
+
+def test_a_faded_segment_whose_users_would_be_far_from_all_others_is_not_left_out() -> None:
+    fit, far = founded(crowd(FOUR), 4)
+    assert changed(fit, far, crowd([*FOUR[:3], (9, 9, 80)]), faded={3: np.inf}).fit is None
+    found = changed(fit, far, crowd([*FOUR[:3], (9, 9, 20)]), faded={3: np.inf})
+    assert found.fit is not None
+    assert len(found.fit.centres) == 3
+
+
+@pytest.mark.parametrize("parted", [False, True])
+def test_who_does_not_come_any_more_is_no_new_segment(parted: bool) -> None:
+    """100 newcomers, as bots that were there for a few days: seen 9 days ago, all others within the last week."""
+    fit, far = founded(crowd(FOUR), 4)
+    there = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
+
+    def grown(newcomers: float | None, others: float | None, name: str = "recency") -> bool:
+        days = pa.array([others] * 750 + [0.0] * 250 + [newcomers] * 100, pa.float64())
+        today = there.append_column(name, days)
+        return piecewise(fit, fit, far, today, {}, 0.02, 0.0, parted, SETTINGS).fit is not None
+
+    assert grown(newcomers=2.0, others=5.0)
+    assert not grown(newcomers=9.0, others=5.0)
+    assert not grown(newcomers=9.0, others=5.0, name="browse_recency")
+    assert not grown(newcomers=None, others=5.0)  # nothing known of them, and the others do come
+    assert grown(newcomers=9.0, others=5.0, name="views")  # no feature says when anybody was seen
 
 
 def test_far_users_get_no_segment_that_saves_less_than_half_again_what_one_always_would() -> None:

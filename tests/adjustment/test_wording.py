@@ -93,8 +93,8 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
         (
             challenged("halved", "proposed"),
             "Another model was fitted (a segment has lost half of its weight: 0a1b2c3d): 1 absorbed, 1 born, 1 died, 1 merged, "
-            "1 split, 1 survived. It would reassign 31.0% of the users, with 40.0% of the revenue, too many to take it "
-            "unasked: it is proposed, and the segments of 5 January 2026 were kept.",
+            "1 split, 1 survived. By it 31.0% of the users, with 40.0% of the revenue would be nearest to another segment, too "
+            "many to take it unasked: it is proposed, and the segments of 5 January 2026 were kept.",
         ),
     ],
 )

@@ -83,3 +83,39 @@ def test_the_order_of_users_changes_nothing_and_a_fit_comes_back_from_its_docume
     assert np.array_equal(other[1], density.fit(points, settings)[1])
     alone = fit.distances(table.slice(7, 1))
     assert np.array_equal(alone[0], fit.distances(table)[7])
+
+
+def twelve(day: int, users: int = 720) -> Matrix:
+    """Twelve groups in a lattice whose rows are 2 apart and whose columns are 6: a place for each user, each day a new one."""
+    dice = np.random.default_rng(day)
+    number = np.arange(users) % 12
+    return np.round(np.column_stack([number // 4 * 2.0, number % 4 * 6.0]) + dice.normal(0, 0.1, (users, 2)), 6)
+
+
+@pytest.mark.parametrize(("most", "segments"), [(14, 12), (10, 4)])
+def test_tight_groups_are_the_same_segments_every_day_also_where_there_are_more_than_may_be(
+    most: int, segments: int
+) -> None:
+    """With at most ten, the columns: they are apart at all distances from 2 to 6, far beyond those within a group."""
+    for day in range(8):
+        found = density.fit(twelve(day), Clustering(algorithm="dbscan", max_segments=most))
+        assert found is not None
+        assert len(found[1]) == segments
+        noise = np.argmin(found[0].distances(twelve(day + 100)), axis=1) == segments
+        assert noise.mean() < 0.02
+
+
+@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
+def test_nobody_is_farther_on_the_next_day_because_the_cores_were_users_of_the_first(algorithm: str) -> None:
+    """Other users of the same shop: about 1 % of them are beyond the 99 % distance of those that it was fitted on."""
+    rows = [
+        pa.table({"user_id": [f"u{n:04}" for n in range(640)], "recency": points[:, 0], "frequency": points[:, 1]})
+        for points in map(moons, range(8))
+    ]
+    fit = Fit.of(rows[0], ("recency", "frequency"), Clustering(algorithm=algorithm), None)
+    assert fit.has_noise
+    limit = np.quantile(fit.reach(rows[0]), 0.99)
+    assert np.mean([fit.reach(one) > limit for one in rows[1:]]) < 0.02
+    # Of the median, which nearly all are at least as far as if a core is as far as none from itself.
+    middle = np.quantile(fit.reach(rows[0]), 0.5)
+    assert np.mean([fit.reach(one) > middle for one in rows[1:]]) == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,60 @@
+"""What makes a proposal the same as another."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segmentation.adjustment.challenge import Compared
+from segmentation.clustering.model import Fit, MadeBy, Model, Segment
+from segmentation.clustering.transform import Transform
+from segmentation.config import Clustering, Features
+
+FIT = Fit("kmeans", Transform(()), np.empty((0, 0)))
+
+
+def model(ids: str) -> Model:
+    segments = tuple(Segment(name, date(2026, 1, 5), (), ()) for name in ids)
+    return Model("a fit", (), segments, MadeBy(Features(), Clustering()))
+
+
+def key(ids: str, *events: tuple[str, str, str]) -> str:
+    """Of what becomes of A, B and C: ids of the new model; events as (event, from, to)."""
+    made: list[dict[str, Any]] = [
+        {"event": event, "from": list(before), "to": list(after)} for event, before, after in events
+    ]
+    return Compared(FIT, model(ids), made, {}).key(model("ABC"))
+
+
+A, B, C = (("survived", name, name) for name in "ABC")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # Which of the two gives its id, and whether the smaller one made a part of it or was absorbed.
+        (key("AC", ("merged", "AB", "A"), C), key("BC", ("merged", "AB", "B"), C)),
+        (key("AC", ("merged", "AB", "A"), C), key("AC", A, ("absorbed", "B", "A"), C)),
+        (key("A", ("merged", "ABC", "A")), key("n", ("merged", "ABC", "n"))),
+        # Split off, born, or of a segment that ends with the split.
+        (key("ABCn", ("split", "A", "An"), B, C), key("ABCn", A, B, C, ("born", "", "n"))),
+        (key("ABCn", ("split", "A", "An"), B, C), key("BCmn", ("split", "A", "mn"), B, C)),
+    ],
+)
+def test_it_is_the_same_proposal_whatever_some_users_at_the_limit_make_of_it(one: str, other: str) -> None:
+    assert one == other
+
+
+def test_other_segments_joined_left_out_or_added_are_another_proposal() -> None:
+    keys = [
+        key("ABC", A, B, C),
+        key("AC", ("merged", "AB", "A"), C),
+        key("AB", ("merged", "AC", "A"), B),
+        key("AC", A, ("died", "B", ""), C),
+        key("AB", A, B, ("died", "C", "")),
+        key("ABCn", A, B, C, ("born", "", "n")),
+        key("ABCmn", A, B, C, ("born", "", "m"), ("born", "", "n")),
+        key("ABn", A, B, ("died", "C", ""), ("born", "", "n")),
+    ]
+    assert len(set(keys)) == len(keys)
