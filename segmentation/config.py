@@ -8,10 +8,18 @@ import tomllib
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from segmentation.action_rules import ActionRule, Actions, read_rules
 from segmentation.errors import ConfigError, nearest
@@ -88,9 +96,17 @@ class Features(Section):
     )
 
 
+OR_AUTO = {  # what to give where it is a value of one kind or 'auto'
+    "segments": "a whole number from 2 to 50, or 'auto'",
+    "features": "a list of 1 to 8 features, or 'auto'",
+    "eps": "a number above 0, or 'auto'",
+    "min_samples": "a whole number above 0, or 'auto'",
+}
+
+
 class Clustering(Section):
     algorithm: Literal["kmeans", "dbscan", "hdbscan"] = Field("kmeans", description="How users are grouped.")
-    segments: int | Literal["auto"] = Field(
+    segments: Annotated[int, Field(ge=2, le=50)] | Literal["auto"] = Field(
         "auto", description="How many segments; auto: as many as the data shows again and again (K-means only)."
     )
     features: Literal["auto"] | tuple[str, ...] = Field(
@@ -106,28 +122,23 @@ class Clustering(Section):
         ge=1,
         description="Likewise with fewer days that have rows in the window (all of its days, if it is shorter).",
     )
-    eps: Literal["auto"] | float = Field(
+    eps: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         "auto", description="DBSCAN: how near users of one segment are, in standard deviations; auto: from the data."
     )
-    min_samples: Literal["auto"] | int = Field(
+    min_samples: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         "auto", description="DBSCAN, HDBSCAN: how many users within reach make one a core; auto: from the data."
     )
     sample_users: int = Field(30_000, ge=100, description="The model is fitted on at most this many users.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of the fit.")
 
-    @field_validator("segments")
+    @field_validator(*OR_AUTO, mode="wrap")
     @classmethod
-    def _given(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and not 2 <= value <= 50:
-            raise ValueError("give a number from 2 to 50, or 'auto'")
-        return value
-
-    @field_validator("eps", "min_samples")
-    @classmethod
-    def _positive(cls, value: float | str) -> float | str:
-        if not isinstance(value, str) and value <= 0:
-            raise ValueError("give a number above 0, or 'auto'")
-        return value
+    def _either(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        # One sentence: of such a value pydantic says for each kind what it is not.
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"give {OR_AUTO[str(info.field_name)]}") from None
 
     @field_validator("features")
     @classmethod

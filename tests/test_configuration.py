@@ -37,7 +37,8 @@ def test_a_minimal_file_is_enough(tmp_path: Path) -> None:
         ("[features]\nwindow_day = 4\n", "did you mean 'window_days'"),
         ('[clustering]\nalgorithm = "dbscan"\nsegments = 4\n', "dbscan finds their number itself"),
         ("[clustering]\nmin_segments = 9\nmax_segments = 4\n", "min_segments (9) is above max_segments (4)"),
-        ("[clustering]\nsegments = 1\n", "give a number from 2 to 50"),
+        ("[clustering]\nsegments = 1\n", "give a whole number from 2 to 50"),
+        ("[clustering]\nfeatures = ['trend', 'trend']\n", "name 1 to 8 different features, not 2: trend, trend"),
         ('[project]\ntimezone = "Mars/Base"\n', "unknown time zone 'Mars/Base'"),
         ("[project]\nstart = 2024-02-01\nend = 2024-01-01\n", "end (2024-01-01) is before start (2024-02-01)"),
         ("[features]\nwindow_days = 0\n", "[features] window_days = 0"),
@@ -50,6 +51,28 @@ def test_a_wrong_setting_is_named_with_what_to_do(tmp_path: Path, text: str, sai
         load(written(tmp_path, MINIMAL + text), {})
     assert said in str(error.value)
     assert "segmentation.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("segments = 'six'", "a whole number from 2 to 50, or 'auto'"),
+        ("segments = 4.5", "a whole number from 2 to 50, or 'auto'"),
+        ("segments = 51", "a whole number from 2 to 50, or 'auto'"),
+        ("features = 'all'", "a list of 1 to 8 features, or 'auto'"),
+        ("features = [1, 2]", "a list of 1 to 8 features, or 'auto'"),
+        ("eps = 'near'", "a number above 0, or 'auto'"),
+        ("eps = 0", "a number above 0, or 'auto'"),
+        ("eps = inf", "a number above 0, or 'auto'"),
+        ("min_samples = 'big'", "a whole number above 0, or 'auto'"),
+        ("min_samples = 2.5", "a whole number above 0, or 'auto'"),
+    ],
+)
+def test_a_setting_that_may_be_auto_is_explained_in_one_sentence(tmp_path: Path, setting: str, wanted: str) -> None:
+    path = written(tmp_path, MINIMAL + f"[clustering]\n{setting}\n")
+    with pytest.raises(ConfigError) as error:
+        load(path, {})
+    assert str(error.value) == f"{path}: [clustering] {setting}: give {wanted}"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,15 @@ SETTINGS = [
         "[features] window_days = 0",
         "greater than or equal to 1",
     ),
-    setting("too many segments", put("clustering", segments=51), "[clustering] segments = 51", "a number from 2 to 50"),
+    setting(
+        "too many segments", put("clustering", segments=51), "[clustering] segments = 51", "a whole number from 2 to 50"
+    ),
+    setting(
+        "a word for the number of segments",
+        put("clustering", segments="six"),
+        "[clustering] segments = 'six': give a whole number from 2 to 50, or 'auto'",
+        never=("int_parsing", "literal"),
+    ),
     setting(
         "settings that contradict each other",
         put("project", end=date(2024, 1, 1)),
