@@ -8,7 +8,7 @@ import tomllib
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -22,10 +22,11 @@ from pydantic import (
 )
 
 from segmentation.action_rules import ActionRule, Actions, read_rules
-from segmentation.errors import ConfigError, nearest
+from segmentation.errors import ConfigError
 from segmentation.rules_settings import Rules
 from segmentation.source_settings import Complete, Expectation, Options, Source, Sources, rising
 from segmentation.tables import TABLES, Columns, Section
+from segmentation.wrong_settings import explain
 
 ENVIRONMENT_PREFIX = "SEGMENTATION__"
 
@@ -157,6 +158,30 @@ class Clustering(Section):
             )
         return self
 
+    def check_written(self) -> None:
+        """Raise ValueError for a setting that would have no effect beside another one; a bound only if it was written."""
+        if self.algorithm != "dbscan" and self.eps != "auto":
+            raise ValueError(
+                f"eps = {self.eps} is for DBSCAN, and algorithm = {self.algorithm!r}: "
+                "set algorithm = 'dbscan', or leave eps out"
+            )
+        if self.algorithm == "kmeans" and self.min_samples != "auto":
+            raise ValueError(
+                f"min_samples = {self.min_samples} is for DBSCAN and HDBSCAN, and algorithm = 'kmeans': "
+                "set algorithm = 'dbscan' or 'hdbscan', or leave min_samples out"
+            )
+        if self.segments == "auto":
+            return
+        for name, beyond, outside in (
+            ("min_segments", "below", self.segments < self.min_segments),
+            ("max_segments", "above", self.segments > self.max_segments),
+        ):
+            if outside and name in self.model_fields_set:
+                raise ValueError(
+                    f"segments = {self.segments} is {beyond} {name} ({getattr(self, name)}), which bounds 'auto' alone: "
+                    f"leave {name} out, or set segments = 'auto'"
+                )
+
 
 class Adjustment(Section):
     move_points: int = Field(12_000, ge=1, description="Thousandths of a point at which a user moves.")
@@ -187,6 +212,14 @@ class Adjustment(Section):
         description="A restructure that reassigns a larger share of users or of revenue is proposed, not adopted.",
     )
     ask_again_days: int = Field(28, ge=1, description="How long the same proposal is not made again.")
+
+    def check_written(self) -> None:
+        """Raise ValueError for settings that contradict each other."""
+        if self.move_points > self.return_points:
+            raise ValueError(
+                f"move_points ({self.move_points}) is above return_points ({self.return_points}): users would come back to a "
+                f"segment sooner than leave it; set return_points to {self.move_points} or more, or lower move_points"
+            )
 
 
 class Recipe(Section):
@@ -232,6 +265,13 @@ class Config(Section):
     adjustment: Adjustment = Adjustment()
     rules: Rules = Rules()
     actions: Actions = Actions()
+
+    # Of what is written only: a recipe or model that a history keeps holds every value, and an earlier version took these.
+    @field_validator("clustering", "adjustment")
+    @classmethod
+    def _agreeing(cls, value: Clustering | Adjustment) -> Clustering | Adjustment:
+        value.check_written()
+        return value
 
     def recipe(self) -> Recipe:
         """What of this can change a result. Not in it is what decides when a day is read or whether it is let pass.
@@ -321,7 +361,7 @@ def load(path: Path | str, environment: dict[str, str] | None = None) -> Config:
     try:
         return Config(**document, root=path.resolve().parent, file_name=path.stem)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, Config, dict(problem)) for problem in error.errors())) from None
+        raise ConfigError("\n".join(explain(path, Config, dict(problem)) for problem in error.errors())) from None
     except TypeError as error:
         raise ConfigError(f"{path}: {error}") from None
 
@@ -340,35 +380,6 @@ def _override(document: dict[str, Any], environment: Any) -> None:
             place[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             place[key] = text
-
-
-def _explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str:
-    where = [str(part) for part in problem["loc"]]
-    setting = f"[{'.'.join(where[:-1])}] {where[-1]}" if len(where) > 1 else f"[{where[0]}]" if where else "the file"
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(model, where[:-1])
-        return f"{path}: {setting} is not a known setting; {nearest(where[-1], known)}"
-    if problem["type"] == "missing":
-        return f"{path}: {setting} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    if where and problem["type"] == "value_error" and isinstance(problem["input"], dict):
-        # Settings that do not go together: all that the section holds would say too much.
-        return f"{path}: [{'.'.join(where)}] {message}"
-    if not where:
-        return f"{path}: {message}"
-    found = "" if where[-1] == "connection" else f" = {problem['input']!r}"  # it may be a URL, with a password
-    return f"{path}: {setting}{found}: {message}"
-
-
-def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:
-    for name in where:
-        field = model.model_fields.get(name)
-        kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # of `OrdersSource | None` the first
-        found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not found:
-            return []
-        model = found[0]
-    return [name for name, field in model.model_fields.items() if not field.exclude]
 
 
 def reference() -> str:

@@ -2,10 +2,12 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from segmentation.config import load, reference
+from segmentation.clustering.model import MadeBy
+from segmentation.config import Recipe, load, reference
 from segmentation.errors import ConfigError
 
 MINIMAL = '[sources.orders]\npath = "orders.csv"\n'
@@ -73,6 +75,85 @@ def test_a_setting_that_may_be_auto_is_explained_in_one_sentence(tmp_path: Path,
     with pytest.raises(ConfigError) as error:
         load(path, {})
     assert str(error.value) == f"{path}: [clustering] {setting}: give {wanted}"
+
+
+CONTRADICTIONS = [
+    (
+        "clustering",
+        {"eps": 0.5},
+        "eps = 0.5 is for DBSCAN, and algorithm = 'kmeans': set algorithm = 'dbscan', or leave eps out",
+    ),
+    (
+        "clustering",
+        {"algorithm": "hdbscan", "eps": 0.5},
+        "eps = 0.5 is for DBSCAN, and algorithm = 'hdbscan': set algorithm = 'dbscan', or leave eps out",
+    ),
+    (
+        "clustering",
+        {"min_samples": 8},
+        "min_samples = 8 is for DBSCAN and HDBSCAN, and algorithm = 'kmeans': "
+        "set algorithm = 'dbscan' or 'hdbscan', or leave min_samples out",
+    ),
+    (
+        "clustering",
+        {"segments": 8, "max_segments": 6},
+        "segments = 8 is above max_segments (6), which bounds 'auto' alone: "
+        "leave max_segments out, or set segments = 'auto'",
+    ),
+    (
+        "clustering",
+        {"segments": 3, "min_segments": 4},
+        "segments = 3 is below min_segments (4), which bounds 'auto' alone: "
+        "leave min_segments out, or set segments = 'auto'",
+    ),
+    (
+        "adjustment",
+        {"move_points": 20000},
+        "move_points (20000) is above return_points (18000): users would come back to a segment sooner than leave it; "
+        "set return_points to 20000 or more, or lower move_points",
+    ),
+]
+
+
+def section(name: str, settings: dict[str, Any]) -> str:
+    return "\n".join([f"[{name}]", *(f"{key} = {value!r}" for key, value in settings.items())]) + "\n"
+
+
+@pytest.mark.parametrize(("name", "settings", "said"), CONTRADICTIONS)
+def test_settings_that_contradict_each_other_are_named_with_the_way_out(
+    tmp_path: Path, name: str, settings: dict[str, Any], said: str
+) -> None:
+    path = written(tmp_path, MINIMAL + section(name, settings))
+    with pytest.raises(ConfigError) as error:
+        load(path, {})
+    assert str(error.value) == f"{path}: [{name}] {said}"
+
+
+@pytest.mark.parametrize(("name", "settings", "said"), CONTRADICTIONS)
+def test_what_an_earlier_version_took_can_still_be_read_from_its_history(
+    tmp_path: Path, name: str, settings: dict[str, Any], said: str
+) -> None:
+    recipe = load(written(tmp_path, MINIMAL), {}).recipe().document()
+    recipe[name] |= settings
+    kept = Recipe(**recipe)
+    assert kept.document() == recipe, said
+    made_by = MadeBy(kept.features, kept.clustering)
+    assert MadeBy.from_document(made_by.document()) == made_by
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"segments": 12},  # above the max_segments that nobody has written
+        {"segments": 4, "min_segments": 2, "max_segments": 6},
+        {"eps": "auto", "min_samples": "auto"},
+        {"algorithm": "dbscan", "eps": 0.5, "min_samples": 8},
+        {"algorithm": "hdbscan", "min_samples": 8},
+    ],
+)
+def test_settings_that_agree_are_taken(tmp_path: Path, settings: dict[str, Any]) -> None:
+    clustering = load(written(tmp_path, MINIMAL + section("clustering", settings)), {}).clustering
+    assert {name: getattr(clustering, name) for name in settings} == settings
 
 
 @pytest.mark.parametrize(
