@@ -26,7 +26,7 @@ class Texts:
         self._entries = _entries(lang)
 
     def __call__(self, key: str, **places: str) -> str:
-        return str(self._entries[key]).format(**places)
+        return str(self._entries[key]).format(**{name: _Place(text) for name, text in places.items()})
 
     def known(self, section: str, name: str, kind: str = "") -> str:
         """The text for a name that software or the team made (a feature, an action); the name itself if there is none."""
@@ -46,6 +46,14 @@ class Texts:
         months, weekdays = self._entries["date.months"], self._entries["date.weekdays"]
         places = {"day": str(day.day), "month": months[day.month - 1], "year": str(day.year)}
         return self(f"date.{form}", weekday=weekdays[day.weekday()], **places)
+
+
+class _Place(str):
+    """What fills a place of a text: itself, or of two words, `{users:user|users}`, the one that goes with it."""
+
+    def __format__(self, words: str) -> str:
+        one, _, more = words.partition("|")
+        return str(self) if not words else one if self == "1" else more
 
 
 @cache
@@ -81,6 +89,11 @@ def compact(value: float | None) -> str:
     else:
         text = f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
     return text.replace("-", MINUS)
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something, in the plural unless it is one."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def observed(figures: dict[str, Any], texts: Texts) -> str:

@@ -21,7 +21,7 @@ from segmentation.monitor.report import render
 from segmentation.stages import _with_excluded
 from segmentation.store.store import open_store
 from segmentation.tables import TABLES
-from segmentation.texts import LANGUAGES, Texts, compact, share, signed, whole
+from segmentation.texts import LANGUAGES, Texts, compact, counted, share, signed, whole
 
 
 def places(text: object) -> set[str]:
@@ -110,8 +110,23 @@ def test_an_unknown_language_is_bad_usage() -> None:
 
 
 @pytest.mark.parametrize(
+    ("users", "segments", "said"),
+    [
+        ("1", "1", "1 user in 1 segment."),
+        ("2", "1", "2 users in 1 segment."),
+        ("1,001", "21", "1,001 users in 21 segments."),
+        ("0", "0", "0 users in 0 segments."),
+    ],
+)
+def test_a_word_goes_with_its_number(users: str, segments: str, said: str) -> None:
+    assert Texts("en")("terminal.in_segments", users=users, segments=segments, more="") == said
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
+        (counted(1, "day"), "1 day"),
+        (counted(1200, "day"), "1,200 days"),
         (whole(1234), "1,234"),
         (whole(None), "–"),
         (whole(-5), "−5"),

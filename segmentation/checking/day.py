@@ -17,6 +17,7 @@ from segmentation.features.engine import EPOCH
 from segmentation.sources.completeness import waiting_for
 from segmentation.sources.listing import weekdays_before
 from segmentation.tables import ACTIVITY, USERS
+from segmentation.texts import counted
 
 
 def day_lines(config: Config, recipe: Recipe, looks: Mapping[str, Look], day: date | None) -> Iterator[Line]:
@@ -58,7 +59,11 @@ def _table(config: Config, recipe: Recipe, table: str, look: Look, day: date, ra
         yield Line(name, WARNING, f"not complete yet: {waiting}")
     if not verdict.critical:
         accepted = parts.accepted.num_rows
-        yield Line(name, OK, f"{raw.num_rows:,} rows: {accepted:,} accepted, {raw.num_rows - accepted:,} in quarantine")
+        yield Line(
+            name,
+            OK,
+            f"{counted(raw.num_rows, 'row')}: {accepted:,} accepted, {raw.num_rows - accepted:,} in quarantine",
+        )
 
 
 def _quarantined(parts: Split, table: str, rows: int, recipe: Recipe) -> Iterator[str]:

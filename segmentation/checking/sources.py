@@ -9,6 +9,7 @@ from segmentation.checking.look import Look
 from segmentation.checking.report import FAULT, OK, SKIPPED, WARNING, Line, fault_lines
 from segmentation.checking.rows import rows_said
 from segmentation.config import Recipe
+from segmentation.texts import counted
 
 FAULTS_SHOWN = 3  # of files that cannot be read
 
@@ -33,10 +34,10 @@ def source_lines(name: str, look: Look, recipe: Recipe) -> Iterator[Line]:
                 examples[reason] = file.name, found.undated.slice(place, 1).to_pylist()[0]
     if rows:
         days = look.days
-        when = f" on {len(days):,} days, {min(days)} to {max(days)}" if days else ""
+        when = f" on {counted(len(days), 'day')}, {min(days)} to {max(days)}" if days else ""
         part = "" if look.whole else " in the part looked at"
         files = f"{len(look.reads)} of {look.files} files read" if look.files > 1 else "read"
-        yield Line(name, OK, f"{files}: {rows:,} rows{when}{part}; columns {', '.join(columns)}")
+        yield Line(name, OK, f"{files}: {counted(rows, 'row')}{when}{part}; columns {', '.join(columns)}")
     elif look.reads:
         yield Line(name, WARNING, f"{look.files} files, and none of those looked at has a row")
     elif not look.errors:

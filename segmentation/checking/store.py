@@ -9,6 +9,7 @@ from segmentation.config import Config, Recipe
 from segmentation.errors import ConfigError, SegmentationError, StoreError
 from segmentation.store.recipes import check_owner, refuse_other_midnights
 from segmentation.store.store import open_store
+from segmentation.texts import counted
 
 LITTLE_SPACE = 100 << 20
 STORE_FOLDERS = {"log", "raw", "recipes", "checkpoints", "snapshots", "accepted", "cells", "quarantine", "fits"}
@@ -64,5 +65,7 @@ def _history(config: Config, recipe: Recipe) -> Iterator[Line]:
             yield Line(
                 "store", WARNING, f"its history is made of {', '.join(gone)} as well, which is not configured any more"
             )
-    published = f"{len(state.published):,} days published, the last is {last}" if last else "no day is published yet"
+    published = (
+        f"{counted(len(state.published), 'day')} published, the last is {last}" if last else "no day is published yet"
+    )
     yield Line("store", OK, f"{config.store_path()}: {published}, {len(state.accepted):,} accepted")

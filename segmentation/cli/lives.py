@@ -3,8 +3,9 @@
 from rich.console import Console
 from rich.markup import escape
 
-from segmentation.cli.tables import counted, table_of, whole
+from segmentation.cli.tables import table_of, whole
 from segmentation.monitor.read_models import Record
+from segmentation.texts import counted
 
 
 def lives(console: Console, rows: list[Record]) -> None:

@@ -6,9 +6,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from segmentation.cli.tables import NOTHING, counted, decimal, table_of, whole
+from segmentation.cli.tables import NOTHING, decimal, table_of, whole
 from segmentation.monitor.read_models import Record
 from segmentation.store.snapshots import LAPSED
+from segmentation.texts import counted
 
 
 def mobility(console: Console, record: Record) -> None:

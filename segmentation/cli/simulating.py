@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segmentation.cli.app import Json, app, day_option, show
+from segmentation.texts import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,8 +48,8 @@ def simulate(
 
 
 def _made(console: "Console", result: dict[str, Any]) -> None:
-    rows = ", ".join(f"{count:,} rows of {name}" for name, count in result["rows"].items())
-    console.print(f"{result['users']:,} users, {rows} in {result['folder']}", markup=False, soft_wrap=True)
+    rows = ", ".join(f"{counted(count, 'row')} of {name}" for name, count in result["rows"].items())
+    console.print(f"{counted(result['users'], 'user')}, {rows} in {result['folder']}", markup=False, soft_wrap=True)
     config = Path(result["folder"]) / "segmentation.toml"
     first, last = result["published"]
     going_on = f"segmentation --config {config} backfill --from {first} --to {last}"

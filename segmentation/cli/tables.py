@@ -11,7 +11,7 @@ from rich.text import Text
 
 from segmentation.monitor.read_models import MEAN, Record, is_move
 from segmentation.store.snapshots import LAPSED, NEW
-from segmentation.texts import Texts, observed
+from segmentation.texts import Texts, counted, observed
 from segmentation.tracking.migrations import CAUSES
 
 NOTHING = "–"
@@ -71,11 +71,6 @@ def _share(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.1%}"
 
 
-def counted(number: int, what: str) -> str:
-    """So many of something, in the plural unless it is one."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def report(console: Console, record: Record) -> None:
     console.print(record["path"], soft_wrap=True, markup=False)
 
@@ -102,11 +97,7 @@ def segments(console: Console, rows: list[Record], features: list[str], texts: T
     users, part = sum(row["users"] for row in rows), sum(row["share"] for row in rows)
     noise = round(users / part) - users if part else 0  # shares are of everyone
     more = texts("terminal.in_none", users=whole(noise)) if noise else ""
-    places = {"users": whole(users), "more": more}
-    if len(rows) == 1:
-        console.print(texts("terminal.in_one_segment", **places))
-    else:
-        console.print(texts("terminal.in_segments", segments=whole(len(rows)), **places))
+    console.print(texts("terminal.in_segments", users=whole(users), segments=whole(len(rows)), more=more))
     console.print(f"[dim]{escape(texts('terminal.made_of', features=', '.join(features)))}[/]")
 
 
@@ -278,10 +269,8 @@ def planned(console: Console, record: Record) -> None:
     if changed:
         console.print(table)
         console.print(_matrix(record["cells"]))
-    total = record["users"]
-    told = (
-        f"{record['elsewhere']:,} of {total:,} users ({_share(record['elsewhere'] / max(total, 1))}) would be elsewhere"
-    )
+    elsewhere, total = record["elsewhere"], record["users"]
+    told = f"{elsewhere:,} of {counted(total, 'user')} ({_share(elsewhere / max(total, 1))}) would be elsewhere"
     console.print(
         f"From {record['from']} on {counted(changed, 'day')} of {len(record['days']):,} would change; {told}."
     )

@@ -23,6 +23,7 @@ from segmentation.store.snapshots import LAPSED, NEW, NOISE, Folder
 from segmentation.store.state import Published, State
 from segmentation.store.store import Store
 from segmentation.tables import USERS
+from segmentation.texts import counted
 from segmentation.tracking.migrations import CAUSES, span
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _what(record: Record) -> str:
     match record["kind"]:
         case "accept":
             tables = record["accepted"]["tables"].items()
-            return ", ".join(f"{table['rows']:,} rows of {name}" for name, table in tables)
+            return ", ".join(f"{counted(table['rows'], 'row')} of {name}" for name, table in tables)
         case "publish":
             return f"snapshot {record['published']['snapshot_id']}"
         case "recipe":
@@ -242,7 +243,7 @@ def user(store: Store, user_id: str) -> Record:
         alike = " or ".join(map(repr, _alike(store, state, user_id)))
         hint = f"did you mean {alike}?" if alike else "ids are text, as in the source"
         raise SegmentationError(
-            f"no published day has a user {user_id!r} ({len(state.published)} days looked at); {hint}"
+            f"no published day has a user {user_id!r} ({counted(len(state.published), 'day')} looked at); {hint}"
         )
     return {"user_id": user_id, "days": days}
 

@@ -335,7 +335,7 @@ def test_a_fit_that_is_adopted_on_the_first_day_founds_the_history() -> None:
         decision = earlier.run(crowd(users=users), adopted=taken)
         assert (decision["decision"], decision["reason"]) == ("baseline", "first_day")
         assert decision["evidence"]["structure"] == "adopted"
-        assert decision["sentence"].endswith("A person had adopted them.")
+        assert decision["sentence"].endswith("Adopted by a person.")
         assert earlier.parent.model.fit == hash_json(taken.document())
 
 

@@ -81,6 +81,24 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
             "There are gaps between them: they are natural.",
         ),
         (
+            decided("baseline", "first_day", structure="density", segments=1, users=1),
+            "First day of the history: 1 segment was founded on 1 user, by recency, frequency. "
+            "A segment is a place where users are dense; users elsewhere are noise.",
+        ),
+        (
+            decided("baseline", "lacking", lacks={"users": [1, 100], "days": [1, 7]}),
+            "First day of the history: there is too little data to tell segments apart (1 user of 100, 1 day with rows of 7), "
+            "so everyone is in one.",
+        ),
+        (
+            decided("hold", "ordinary", segments=1, users=1),
+            "The segments of 5 January 2026 were kept: 1 user was placed among 1 segment.",
+        ),
+        (
+            decided("hold", "ordinary"),
+            "The segments of 5 January 2026 were kept: 1,200 users were placed among 4 segments.",
+        ),
+        (
             decided("baseline", "lacking", lacks=LACKS),
             "First day of the history: there is too little data to tell segments apart (12 users of 100, 3 days with rows "
             "of 7), so everyone is in one.",

@@ -108,7 +108,7 @@ def test_it_leaves_no_trace(check: Check, shop: Path) -> None:
     before = trace(shop)
     code, document = check()
     assert code == 0
-    assert "1 days published, the last is 2024-03-01" in " ".join(messages(document, "ok"))
+    assert "1 day published, the last is 2024-03-01" in " ".join(messages(document, "ok"))
     assert len(messages(document, "warning")) == 2
     assert trace(shop) == before
 
