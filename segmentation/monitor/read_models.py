@@ -86,6 +86,8 @@ def _what(record: Record) -> str:
             return f"snapshot {record['published']['snapshot_id']}"
         case "recipe":
             return f"recipe {record['hash']}"
+        case "adopt":
+            return f"fit {record['fit']}, adopted by {record['who']}"
         case "alias":
             return f"{record['old']} is now {record['new']} ({record['overlap']:.0%} of its users)"
         case "name":

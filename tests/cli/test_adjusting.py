@@ -92,7 +92,9 @@ def test_a_person_takes_a_fit_and_the_next_day_has_it(shop: Shop) -> None:
     first = json.loads(model.read_text())
     name = first.get("fit") or first["document"]["fit"]
     assert name in fits
-    assert "in force from the first published day" in shop("adopt", name[:10])
+    assert "in force from the first published day" in shop("adopt", name[:10], "--who", "Ann")
+    recorded = json.loads(shop("log", "--json"))[-1]
+    assert (recorded["kind"], recorded["what"]) == ("adopt", f"fit {name}, adopted by Ann")
     following = DAYS[-1] + timedelta(days=2)
     shop("run", "--date", str(following))
     (adopted,) = [row for row in json.loads(shop("decisions", "--json")) if row["date"] == str(following)]
