@@ -143,7 +143,12 @@ def plan(
 @app.command(rich_help_panel=BUILD)
 def adopt(
     context: typer.Context,
-    fit: Annotated[str, typer.Argument(help="The proposed fit, as `segmentation decisions` names it.")],
+    fit: Annotated[
+        str,
+        typer.Argument(
+            help="The proposed fit, as `segmentation decisions` names it; or another of the store, such as an earlier model."
+        ),
+    ],
     first: Annotated[
         date | None,
         day_option("--from", "From which day on; without it, from the day after the latest published one."),
@@ -151,14 +156,28 @@ def adopt(
     who: Annotated[str, typer.Option(help="Who has decided it, for the log.")] = "command line",
     as_json: Json = False,
 ) -> None:
-    """Take a model that was proposed: it is in force from the first published day that is not before --from."""
+    """Take a model that was proposed: it is in force from the first published day that is not before --from.
+
+    Any fit that the store keeps can be taken. To go back to the model of an earlier day, give the `fit` that is in the
+    model.json of its snapshot. With a --from in the past that day and all published days after it are derived again.
+    """
     from segmentation import history
     from segmentation.cli import tables
-    from segmentation.store.adoptions import adopt as record
+    from segmentation.store import adoptions
 
-    adoption = record(open_history(context), fit, first, who)
-    stale = [day.isoformat() for day in history.stale(open_config(context))]
-    taken = {"fit": adoption.fit, "from_date": adoption.from_date.isoformat(), "who": adoption.who, "stale": stale}
+    store = open_history(context)
+    adoption = adoptions.meant(store, fit, first, who)
+    adoptions.refuse_without_effect(store, adoption)
+    adoptions.record(store, adoption)
+    stale = history.stale(open_config(context))
+    taken = {
+        "fit": adoption.fit,
+        "from_date": adoption.from_date.isoformat(),
+        "who": adoption.who,
+        "stale": [day.isoformat() for day in stale],
+        # Each day depends on the one before it.
+        "derived_again": [day.isoformat() for day in sorted(store.state().published) if stale and day >= stale[0]],
+    }
     show(taken, as_json, tables.adopted)
 
 

@@ -283,8 +283,10 @@ def planned(console: Console, record: Record) -> None:
 
 def adopted(console: Console, record: Record) -> None:
     console.print(f"Fit {record['fit'][:12]} is in force from the first published day from {record['from_date']} on.")
-    if record["stale"]:
-        console.print(f"{counted(len(record['stale']), 'day')} stale now: run `segmentation reconcile`.")
+    days = record["derived_again"]
+    if days:
+        span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
+        console.print(f"{counted(len(days), 'day')} to be derived again ({span}): run `segmentation reconcile`.")
 
 
 def quality(console: Console, record: Record) -> None:

@@ -16,20 +16,45 @@ def adopt(store: Store, fit: str, from_date: date | None, who: str) -> Adoption:
     fit: its name, or the first characters of it. Raises ConfigError if no fit, or more than one, is called so;
     SegmentationError while no day is published.
     """
+    adoption = meant(store, fit, from_date, who)
+    record(store, adoption)
+    return adoption
+
+
+def meant(store: Store, fit: str, from_date: date | None, who: str) -> Adoption:
+    """What `adopt` would record. Any fit that the store keeps may be meant: one that was proposed, also by a day that has been
+    derived anew since; or the model of an earlier day, for who wants to go back to it."""
     names = [key.rpartition("/")[2].removesuffix(".json") for key in store.objects.keys("fits")]
-    meant = [name for name in names if name.startswith(fit)] if fit else []
-    if len(meant) != 1:
-        found = f"{len(meant)} fits begin with it: {', '.join(meant)}" if meant else "the store has no such fit"
-        raise ConfigError(f"{fit!r}: {found}; `segmentation decisions` names the fits that were proposed")
+    found = [name for name in names if name.startswith(fit)] if fit else []
+    if len(found) != 1:
+        said = f"{len(found)} fits begin with it: {', '.join(found)}" if found else "the store has no such fit"
+        raise ConfigError(f"{fit!r}: {said}; `segmentation decisions` names the fits that were proposed")
     state = store.state()
     if not state.published:
         raise SegmentationError("no day is published yet: there is no model that another could replace")
-    adoption = Adoption(meant[0], from_date or max(state.published) + ONE_DAY, who)
-    document = {"fit": adoption.fit, "from_date": adoption.from_date.isoformat(), "who": who}
+    return Adoption(found[0], from_date or max(state.published) + ONE_DAY, who)
+
+
+def refuse_without_effect(store: Store, adoption: Adoption) -> None:
+    """Raise ConfigError for a fit that the day before has already. (Not for one that is adopted from that day on: a command may
+    be repeated.)"""
+    state = store.state()
+    parent = max((day for day in state.published if day < adoption.from_date), default=min(state.published))
+    if state.adopted(adoption.from_date, parent):
+        return
+    if store.json(f"{state.published[parent].folder}/model.json")["fit"] == adoption.fit:
+        raise ConfigError(
+            f"fit {adoption.fit[:12]} is the model of {parent} already: to adopt it would change nothing; "
+            "`segmentation decisions` names the fits that were proposed"
+        )
+
+
+def record(store: Store, adoption: Adoption) -> None:
+    """Append the adoption to the log, unless it is the last one there."""
+    document = {"fit": adoption.fit, "from_date": adoption.from_date.isoformat(), "who": adoption.who}
 
     def decide(state: State) -> dict[str, Any] | None:
         told = any((known.fit, known.from_date) == (adoption.fit, adoption.from_date) for known in state.adoptions[-1:])
         return None if told else {"kind": "adopt", **document}
 
     store.log.append(decide)
-    return adoption

@@ -102,4 +102,23 @@ def test_a_person_takes_a_fit_and_the_next_day_has_it(shop: Shop) -> None:
     assert "adopted by a person" in shop("decisions")
     shop("verify")
     assert "the store has no such fit" in shop("adopt", "nothing", code=2)
+    assert f"fit {name[:12]} is the model of {following} already" in shop("adopt", name, code=2)
+    assert f"fit {name[:12]} is the model of {DAYS[0]} already" in shop("adopt", name, "--from", str(DAYS[1]), code=2)
+    assert [row["kind"] for row in json.loads(shop("log", "--json"))].count("adopt") == 1
     assert json.loads(shop("segments", "--history", "--json"))
+
+
+def test_a_fit_taken_in_the_past_says_which_days_are_derived_again(shop: Shop) -> None:
+    shop.segments(3)
+    later = DAYS[-1] + timedelta(days=1)
+    shop("run", "--date", str(later))
+    model = next((shop.root / "store" / "snapshots" / f"date={later}").glob("*/model.json"))
+    fit = json.loads(model.read_text())["fit"]  # never proposed
+    told = shop("adopt", fit, "--from", str(DAYS[2]))
+    assert f"4 days to be derived again ({DAYS[2]} … {later}): run `segmentation reconcile`." in told
+    taken = json.loads(shop("adopt", fit, "--from", str(DAYS[2]), "--json"))  # repeated: nothing more is recorded
+    assert (taken["stale"], taken["derived_again"]) == ([str(DAYS[2])], [str(day) for day in (*DAYS[2:], later)])
+    assert [row["kind"] for row in json.loads(shop("log", "--json"))].count("adopt") == 1
+    assert len(json.loads(shop("reconcile", "--json"))["reconciled"]) == 4
+    shop("adopt", fit, "--from", str(DAYS[2]))
+    shop("verify")
