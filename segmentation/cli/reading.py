@@ -136,11 +136,15 @@ def decisions(
     lang: Annotated[Language, typer.Option(help="The language of the sentences.")] = Language.en,
     as_json: Json = False,
 ) -> None:
-    """What was decided about the segments on each day, in one sentence."""
-    from segmentation.cli import tables
+    """What was decided about the segments on each day, in one sentence.
+
+    Days that kept their segments are one line, and so are proposals for one reason that nobody took: the last of them stands
+    there. --json has every day.
+    """
+    from segmentation.cli import decisions as table
     from segmentation.monitor import decisions as record
 
-    show(record.decisions(open_history(context), lang.value), as_json, tables.decisions, texts=Texts(lang.value))
+    show(record.decisions(open_history(context), lang.value), as_json, table.decisions, texts=Texts(lang.value))
 
 
 @app.command(rich_help_panel=READ)

@@ -211,47 +211,6 @@ def history(console: Console, rows: list[Record]) -> None:
     console.print(f"{counted(len(rows), 'day')} published{more}.")
 
 
-def decisions(console: Console, rows: list[Record], texts: Texts) -> None:
-    """A year in one screen: days that only kept their segments are one line until the next day that did more."""
-    table = headed(texts, "<date", "<decision", "<why")
-    kept: list[Record] = []
-    for row in rows:
-        if row["decision"] == "hold" and row["reason"] != "proposed":
-            kept.append(row)
-            continue
-        _kept(table, kept, texts)
-        kept = []
-        why = escape(row["sentence"])
-        if row["reason"] == "proposed":
-            command = f"segmentation adopt {row['state']['proposals'][-1]['fit'][:12]}"
-            why += f"\n[dim]{texts('terminal.to_take', command=command)}[/]"
-        decision = "proposal" if row["reason"] == "proposed" else row["decision"]
-        table.add_row(row["date"], f"[bold]{texts(f'terminal.{decision}')}[/]", why)
-    _kept(table, kept, texts)
-    console.print(table)
-
-
-def _kept(table: Table, rows: list[Record], texts: Texts) -> None:
-    if not rows:
-        return
-    hold = texts("terminal.hold")
-    if len(rows) == 1:
-        table.add_row(rows[0]["date"], hold, escape(rows[0]["sentence"]))
-        return
-    evaluations = [row for row in rows if "evaluation" in row["evidence"]]
-    challenges = sum("challenge" in row["evidence"] for row in evaluations)
-    drifted = sorted({name for row in evaluations for name in row["evidence"]["evaluation"]["drift"]})
-    labels = ", ".join(texts.known("features", name) for name in drifted)
-    told = texts(
-        "terminal.kept",
-        days=whole(len(rows)),
-        evaluated=texts("terminal.kept_evaluated", times=whole(len(evaluations))) if evaluations else "",
-        challenged=texts("terminal.kept_challenged", times=whole(challenges)) if challenges else "",
-        drifted=texts("terminal.kept_drifted", features=labels) if drifted else "",
-    )
-    table.add_row(f"{rows[0]['date']} … {rows[-1]['date']}", hold, escape(told))
-
-
 def planned(console: Console, record: Record) -> None:
     """What would change: the days, then the segments of the latest day, then who would be where."""
     table = table_of(("Date", "left"), ("Now", "left"), ("Then", "left"), ("Segments", "right"), ("Moved", "right"))
