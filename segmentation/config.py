@@ -184,7 +184,7 @@ class Clustering(Section):
 
 
 class Adjustment(Section):
-    move_points: int = Field(12_000, ge=1, description="Thousandths of a point at which a user moves.")
+    move_points: int = Field(11_500, ge=1, description="Thousandths of a point at which a user moves.")
     return_points: int = Field(18_000, ge=1, description="The same, back to the segment left lately.")
     return_days: int = Field(28, ge=0, description="How many days 'lately' is.")
     margin_weight: int = Field(
