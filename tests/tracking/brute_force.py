@@ -16,7 +16,7 @@ MOVES = ("entered", "reactivated", "moved", "reassigned")  # what counts as a pu
 
 @dataclass(frozen=True)
 class Rule:
-    move_points: int = 12_000
+    move_points: int = 11_500
     return_points: int = 18_000
     return_days: int = 28
     margin_weight: int = 4

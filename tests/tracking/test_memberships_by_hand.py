@@ -68,7 +68,7 @@ def test_fifteen_days_of_one_user() -> None:
             (6, NEAR_C),  # 4.000
             (7, NEAR_B),  # afresh again: 3.000
             (8, NEAR_B),  # 6.000
-            (11, NEAR_B),  # a gap of 3 days counts three times: 6 + 3 × 3 = 15 ≥ 12, moves to b
+            (11, NEAR_B),  # a gap of 3 days counts three times: 6 + 3 × 3 = 15 ≥ 11.5, moves to b
             (12, NEAR_B),  # in b now: margin 1 − 1/2 against the second nearest
             (13, AT_A),  # back? 3.000 of 18, a was left 2 days ago
             (16, AT_A),  # 3 + 3 × 3 = 12.000: enough for any other segment, not for this one
@@ -117,7 +117,7 @@ def test_a_user_on_the_border_waits_twelve_dates_and_a_clear_one_three() -> None
     ("day", "moves"),
     [
         (31, False),  # a was left on day 4, that is 27 days ago: 3 × 5 = 15 points are not 18
-        (32, True),  # 28 days ago is not "less than 28 days": 12 are enough
+        (32, True),  # 28 days ago is not "less than 28 days": 11.5 are enough
     ],
 )
 def test_the_way_back_is_dear_for_less_than_twenty_eight_days(day: int, moves: bool) -> None:
