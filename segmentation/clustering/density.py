@@ -20,12 +20,10 @@ SAMPLE_USERS = 5_000  # of the hierarchy, whose cost grows with their square
 SMALLEST_SHARE = 0.03  # of the sample that a segment has at the least
 MIN_SAMPLES = 5
 MOST_NOISE = 0.3  # of the sample, for eps = auto
-QUANTILES = (
-    0.3,
-    0.995,
-)  # of the core distances, from which on eps = auto tries, and a distance that is tried in any case
-TRIED = 32  # values in between
-FACTOR = 1.02  # of the next value at the least
+# Of the core distances: from the one on eps = auto tries, up to the other in any case, and beyond it while there are segments.
+QUANTILES = (0.3, 0.995)
+TRIED = 32  # values between the two
+FACTOR = 1.05  # from one value to the next at the least
 
 
 @dataclass(frozen=True)
@@ -103,14 +101,16 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     factor = max((high / low) ** (1 / (TRIED - 1)), FACTOR)
     for power in count():
         eps = round(low * factor**power, 6)
-        cut = _cores(points, hierarchy.dbscan_clustering(eps, smallest), eps)
-        if cut is None:
-            if eps > high:
-                break
+        labels = hierarchy.dbscan_clustering(eps, smallest)
+        segments = int(labels.max()) + 1
+        if segments < 2 and eps > high:
+            break
+        if not 2 <= segments <= settings.max_segments or not (cut := _cores(points, labels, eps)):
             continue
-        segments = len(cut[1])
-        noise = float(np.mean(np.argmin(cut[0].distances(points), axis=1) == segments))
-        if segments <= settings.max_segments and noise <= MOST_NOISE:
+        # Beyond the distances within a group everyone is a core, and nobody need be looked for.
+        alone = bool((labels < 0).any())
+        noise = float(np.mean(np.argmin(cut[0].distances(points), axis=1) == segments)) if alone else 0.0
+        if noise <= MOST_NOISE:
             found.append((segments, noise, eps, cut))
     if not found:
         return None
