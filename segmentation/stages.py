@@ -298,6 +298,7 @@ def _standing(inputs: Inputs) -> policy.Standing | None:
         store.named("references", model.reference),
         folder.json("decision"),
         folder.table("drift_bins"),
+        lambda: folder.table("memberships"),
     )
 
 

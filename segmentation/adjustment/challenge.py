@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from segmentation.adjustment.evaluation import CERTAIN
 from segmentation.clustering import kmeans, selection
 from segmentation.clustering.model import Fit, Model
 from segmentation.clustering.transform import Matrix, Transform
@@ -44,6 +45,7 @@ def settled(new: Fit, parent: Fit, before: pa.Table, features: pa.Table, setting
     """The new fit, unless the parent's centres, moved to their optimum in the same space, are about as good.
 
     K-means has many optima of nearly the same inertia. Going from one to another would call borders a change of structure.
+    Of few users another optimum may save more by chance: as much as once in a thousand times does not count.
     """
     same = new.algorithm == parent.algorithm == "kmeans" and new.transform.features == parent.transform.features
     if not same or len(new.centres) != len(parent.centres) or not before["user_id"].equals(features["user_id"]):
@@ -55,13 +57,11 @@ def settled(new: Fit, parent: Fit, before: pa.Table, features: pa.Table, setting
     start = np.array([points[nearest == code].mean(axis=0) for code in range(len(parent.centres))])
     sample = new.points(Fit.sampled(features, settings.sample_users))
     kept = kmeans.continued(sample, start)
-    if _inertia(sample, new.centres) < (1 - BETTER) * _inertia(sample, kept):
+    before_squares, squares = (kmeans.distances(sample, centres).min(axis=1) ** 2 for centres in (kept, new.centres))
+    gain = before_squares - squares
+    if gain.mean() > max(BETTER * before_squares.mean(), CERTAIN * gain.std() / len(gain) ** 0.5):
         return new
     return replace(new, centres=np.unique(kept, axis=0))
-
-
-def _inertia(points: Matrix, centres: Matrix) -> float:
-    return float((kmeans.distances(points, centres).min(axis=1) ** 2).sum())
 
 
 def moved_along(parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float) -> tuple[Fit, float]:
@@ -82,7 +82,8 @@ class Compared:
     """What another fit would change.
 
     model: the fit with the ids that its segments would have; events: what happened to whom (`identity.carry_over`);
-    evidence: `impact`, the shares of users and of revenue that would be reassigned, and `centre_shift`, how far a surviving
+    evidence: `impact`, the shares of users and of revenue to whom another segment would be nearest, or whose published one
+    would be no more: nobody else is moved by the model; and `centre_shift`, how far a surviving
     segment's users would lie from where it was at its birth or last restructure at the most, in frozen standard deviations
     (None where the spaces are of different features).
     """
@@ -112,9 +113,17 @@ class Compared:
 
 
 def compare(
-    parent: Model, parent_fit: Fit, far: float | None, before: pa.Table, fit: Fit, features: pa.Table, day: date
+    parent: Model,
+    parent_fit: Fit,
+    far: float | None,
+    before: pa.Table,
+    fit: Fit,
+    features: pa.Table,
+    published: pa.Table,
+    day: date,
 ) -> Compared:
     """Both models score the same users, each by its own features: `before` and `features`, both sorted by user_id.
+    published: the parent's memberships (user_id, segment_id).
 
     Who is further than `far` from every segment of the parent comes from none of them, as noise does: a group that settles
     where nobody was is born, and not split off its nearest neighbour.
@@ -131,7 +140,10 @@ def compare(
         origins, origin = (*states, NOISE), np.where(parent_fit.reach(before) > far, len(states), old)
     counts = identity.overlap(origin, new, (len(origins), len(fit.centres) + fit.has_noise))
     model, events = identity.carry_over(parent, origins, fit, hash_json(fit.document()), day, counts)
-    reassigned = np.array(states)[old] != np.array(model.states(fit))[new]
+    alive = model.states(fit)
+    ended = published.filter(pc.invert(pc.is_in(published["segment_id"], value_set=pa.array(alive, pa.string()))))
+    reassigned = np.array(states)[old] != np.array(alive)[new]
+    reassigned |= np.asarray(pc.is_in(features["user_id"], value_set=ended["user_id"].combine_chunks()))
     shift = None
     if fit.transform.features == parent_fit.transform.features:
         points = parent_fit.points(before)

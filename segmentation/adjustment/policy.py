@@ -5,6 +5,7 @@ model, or an evaluation day finds that the data has left it: then it is moved al
 structure (`restructure`). A replacement that would move many users is only proposed.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -23,6 +24,9 @@ from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
 KEPT_EVALUATIONS = 3
+# Of the days with rows that a model was founded on: with fewer in the window the shop was closed, with more it was young.
+CLOSED, YOUNG = 3 / 4, 2
+UNASKED = ("lone", "young")  # there was too little to tell what the segments are
 LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
 # What is held against the founding, even where the centres have moved along since.
 FOUNDED = ("shares", "worth", "saved")
@@ -32,7 +36,7 @@ Document = dict[str, Any]
 @dataclass(frozen=True)
 class Standing:
     """What a snapshot carries on to the next: its model with its fit and what it was founded on (`reference`), its decision,
-    and the bins of the days before."""
+    the bins of the days before, and who is in which segment (`memberships`)."""
 
     day: date
     model: Model
@@ -40,6 +44,7 @@ class Standing:
     reference: Document
     decision: Document
     drift_bins: pa.Table
+    memberships: Callable[[], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,11 @@ def decide(today: Today, parent: Standing | None, adopted: Fit | None = None) ->
     at = _Day(today, parent, before, points, measured, bins)
     if not today.features.num_rows or not before.num_rows:
         return at.hold("nobody")
-    if adopted is not None and hash_json(adopted.document()) != parent.model.fit:
-        return at.restructure(at.compared(adopted), "adopted")
-    if by != today.made_by:
+    if by != today.made_by:  # before a fit that is adopted today: that was proposed under the settings of before
         new = today.fitted(keep=None)
         return at.restructure(at.compared(new.fit), "recipe", new.evidence)
+    if adopted is not None and hash_json(adopted.document()) != parent.model.fit:
+        return at.restructure(at.compared(adopted), "adopted")
     if not evaluation.evaluation_day(today.day, parent.day, today.recipe.adjustment.evaluate_every_days):
         return at.hold("ordinary")
     return at.evaluate()
@@ -133,6 +138,7 @@ def _baseline(today: Today, adopted: Fit | None) -> Decided:
             "evaluations": [],
             "proposals": [],
             "adopted": adopted is not None,
+            "days": today.active_days,
         },
     }
     return Decided(
@@ -188,7 +194,8 @@ class _Day:
     def compared(self, fit: Fit) -> Compared:
         parent = self.parent
         far = parent.reference["evaluation"]["far"]
-        return compare(parent.model, parent.fit, far, self.before, fit, self.today.features, self.today.day)
+        members = parent.memberships()
+        return compare(parent.model, parent.fit, far, self.before, fit, self.today.features, members, self.today.day)
 
     # --- the outcomes
 
@@ -215,7 +222,7 @@ class _Day:
     def renew(self, compared: Compared, evidence: Document) -> Decided:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
         reference = _reference(compared.fit, compared.model, self.today, self.parent.reference)
-        state = {"challenged": _challenged(self.today), "evaluations": []}
+        state = {"challenged": _challenged(self.today), "evaluations": [], "days": self.today.active_days}
         evidence = {**evidence, **compared.evidence}
         bins = drift.HISTORY.empty_table()
         return self._decided(UPDATE, "renewed", evidence, compared.model, (compared.fit,), reference, bins, [], state)
@@ -256,6 +263,7 @@ class _Day:
                 "challenged": _challenged(self.today) + 1,  # the next block's is done with, too
                 "evaluations": [],
                 "adopted": reason == "adopted",
+                "days": self.today.active_days,
             },
         )
 
@@ -315,7 +323,9 @@ class _Day:
         due = evaluation.due(evaluations, settings)
         alarms = {one["reason"] for one in due}
         evidence: Document = {"evaluation": figures, "alarms": due}
-        lacking = today.lacks()
+        days = parent.decision["state"].get("days", 0)  # a store of an earlier version does not say
+        lacking = {"days": [today.active_days, math.ceil(CLOSED * days)]} if today.active_days < CLOSED * days else {}
+        lacking |= today.lacks()
         if lacking:
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
         # One segment that nobody has chosen: there was too little to tell more apart.
@@ -323,7 +333,8 @@ class _Day:
         challenged = parent.decision["state"]["challenged"]
         scheduled = _challenged(today) not in (challenged, challenged - 1)
         by_centres = parent.fit.algorithm == "kmeans"
-        piecewise = by_centres and not lone and today.recipe.clustering.segments == "auto"
+        young = 0 < YOUNG * days <= today.active_days
+        piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
         moved = None
         if "drift" in alarms and by_centres:
@@ -335,14 +346,17 @@ class _Day:
             found = self._piecewise(along, figures, due)
             evidence["structure"] = found.evidence
             # A segment that is left out does not explain that users are far from all.
-            why = next((name for name in LOST if name in alarms and not (name == "far" and found.still_far)), lost)
+            fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
+            why = next(
+                (name for name in LOST if name in alarms and not (name == "far" and fewer and found.still_far)), lost
+            )
             decided = found.fit and self._challenge(
                 why, found.fit, {}, evidence, evaluations, still_far=found.still_far
             )
         # What calls for a model that is fitted anew.
         reason = None
-        if lone:
-            reason = "lone"
+        if lone or young:
+            reason = "lone" if lone else "young"
         elif lost and not piecewise:
             reason = lost
         elif "drift" in alarms and (
@@ -352,7 +366,7 @@ class _Day:
         elif scheduled:
             reason = "scheduled"
         if reason and not decided:
-            keep = None if reason in ("lone", *LOST) else len(parent.model.segments)
+            keep = None if reason in (*UNASKED, *LOST) else len(parent.model.segments)
             new = today.fitted(keep)
             fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering)
             decided = self._challenge(reason, fit, new.evidence, evidence, evaluations, scheduled)
@@ -418,10 +432,12 @@ class _Day:
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
             shift = compared.evidence["centre_shift"]
             renewed = scheduled and shift is not None and shift > settings.max_centre_shift
+            renewed |= reason == "young"
             return self.renew(compared, evidence) if renewed else None
-        if reason == "lone" or max(compared.evidence["impact"].values()) <= settings.ask_above:
+        if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far)
-        key = compared.key(parent.model)
+        # By density another number of places is found each week: one proposal at a time.
+        key = compared.key(parent.model) if fit.algorithm == "kmeans" else fit.algorithm
         waiting = self._open(parent.decision["state"]["proposals"])
         if any(proposal["key"] == key for proposal in waiting):
             # Nor are the centres moved along, which would hide what was found.

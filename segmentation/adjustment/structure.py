@@ -72,8 +72,8 @@ def piecewise(
       are) and as many as raise an alarm, until no alarm is left; and only if they bring home half of them in all, which
       centres that are moved along do not.
     * Where one has parted, and none is left out, they are added while each saves three times what one did then.
-    * First one for the far users alone is tried, beside which all others stay. Where that brings few home, because a segment
-      has gone to two sides, or where one has parted, its halves are.
+    * First one for the far users alone is tried, beside which all others stay. Where that leaves too many far, because a
+      segment has gone to two sides, or where one has parted, its halves are, and are taken if they leave no more.
     * What is added still comes: bots that have gone again are nobody's new segment.
     * The faded ones are left out, as long as `min_segments` are left and their users have a place: one at a time, because of
       two groups that have become one each is worth nothing while the other is there.
@@ -134,9 +134,10 @@ def piecewise(
             homes = home(left, then, STEP) and left - then >= far_share
             settles = strangers and homes and grown.saved.mean > SETTLED * saved_then
             new = np.argmin(kmeans.distances(points, grown.centres), axis=1) == len(centres)
-            if grown.smallest >= SMALLEST_SHARE and (apart or settles) and _comes(lately, new):
+            better = found is None or then <= found[1]
+            if grown.smallest >= SMALLEST_SHARE and (apart or settles) and better and _comes(lately, new):
                 found = grown.centres, then, apart
-            if found or (home(left, then, STEP) and not parted):
+            if then <= far_share if found else home(left, then, STEP) and not parted:
                 break
         if not found:
             break
@@ -144,7 +145,7 @@ def piecewise(
         if apart or home(now, left, EXPLAINED):
             sure = (centres, left)
     centres, left = sure
-    still_far = centres is parent.centres and now > far_share and not home(now, moved, EXPLAINED)
+    still_far = left > far_share and not home(now, moved, EXPLAINED)
     kept = lasting(centres, left)
     if len(kept) < len(centres):
         evidence["without"] = beyond(centres[kept])

@@ -24,7 +24,8 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
         places["born"] = texts.day(date.fromisoformat(evidence["model_born"]))
     if "evaluation" in evidence:
         places["far"] = share(evidence["evaluation"]["far"])
-        places["ids"] = texts("page.comma").join(evidence["evaluation"]["halved"])
+        alarmed = [alarm["segments"] for alarm in evidence.get("alarms", ()) if alarm["reason"] == "halved"]
+        places["ids"] = texts("page.comma").join(*alarmed or [evidence["evaluation"]["halved"]])
         places["parted"] = evidence["evaluation"].get("parted") or ""
     match decision["decision"]:
         case "baseline":

@@ -137,7 +137,8 @@ def follow(
     accepted row on or before the parent's date. `crossing_causes(crossed, published, nearest)` gives the cause
     ("behaviour", "ageing", "model") of the users of the mask, in order; the other two are those users' segment ids. Who
     comes back or leaves only because the population is defined otherwise now (`redefined`) does so by the model, not by
-    what he did. at_once: the model has another structure, so that everyone goes to the nearest segment without waiting.
+    what he did. at_once: the model has another structure: who is nearest to another segment by it, or was in one that is no
+    more, goes there without waiting, by the model. Who was on the way between two that live on stays on it.
 
     Returns one row per user of today's population or the parent's (these with status `lapsed`), sorted by user_id.
     """
@@ -148,6 +149,7 @@ def follow(
     if not before.num_rows:
         state = pa.Table.from_pylist([dict.fromkeys(SCHEMA.names)] * len(users), SCHEMA)
 
+    alive = pa.array(today.ids, pa.string())
     today = today.with_former(state["segment_id"], state["nearest_segment_id"], state["previous_segment_id"])
     published = np.where(stays, today.codes(state["segment_id"].combine_chunks()), NOWHERE)
     nearest = today.nearest(published)
@@ -177,10 +179,13 @@ def follow(
     since = _days(state["since"])
     lately = (np.datetime64(day) - since).astype(np.int64) < adjustment.return_days
     needed = np.where(lately & (left == nearest), adjustment.return_points, adjustment.move_points)
-    moved = challenged & ((points >= needed) | at_once)
+    due = points >= needed
+    ended = np.asarray(pc.invert(pc.is_in(state["segment_id"], value_set=alive)).to_numpy(zero_copy_only=False))
+    moved = challenged & (due | (at_once & (ended | (crossed & (nearest_cause == "model")))))
+    why = np.where(moved & ended & ~due, "model", nearest_cause)
 
     segment = np.where(moved | ~stays, nearest, published)
-    changed = np.where(nearest_cause == "model", "reassigned", "moved")
+    changed = np.where(why == "model", "reassigned", "moved")
     status = np.where(stays, np.where(moved, changed, "stayed"), np.where(seen_before, "reactivated", "entered"))
     present = _table(
         day,
@@ -194,7 +199,7 @@ def follow(
         nearest_cause=nearest_cause,
         previous=np.where(moved, published, left),
         since=np.where(moved | ~stays, np.datetime64(day), since),
-        cause=np.where(moved, nearest_cause, np.where(stays, _texts(state["cause"]), entered)),
+        cause=np.where(moved, why, np.where(stays, _texts(state["cause"]), entered)),
         margin=np.where(moved, _margins(today, nearest, nearest), margin),
     )
     return pa.concat_tables([present, _lapsed(day, users, before, redefined)]).sort_by("user_id")

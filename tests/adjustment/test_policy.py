@@ -54,7 +54,14 @@ class Shop:
         decided = decide(today, self.parent, adopted)
         by_name = {hash_json(fit.document()): fit for fit in decided.fits}
         fit = by_name[decided.model.fit]
-        self.parent = Standing(self.day, decided.model, fit, decided.reference, decided.decision, decided.drift_bins)
+        near = np.argmin(fit.distances(table), axis=1) if len(points) else []
+        states = decided.model.states(fit)
+        members = pa.table(
+            {"user_id": table["user_id"], "segment_id": pa.array([states[n] for n in near], pa.string())}
+        )
+        self.parent = Standing(
+            self.day, decided.model, fit, decided.reference, decided.decision, decided.drift_bins, lambda: members
+        )
         self.decided.append(decided)
         self.day += timedelta(days=1)
         return decided.decision

@@ -78,8 +78,11 @@ def test_two_new_groups_get_two_segments() -> None:
     fit, far = founded(crowd(FOUR), 4)
     found = changed(fit, far, np.vstack([crowd(FOUR), crowd([(25, 4, 100), (4, -20, 100)], seed=1)]))
     assert found.fit is not None
-    assert len(found.fit.centres) == 6
-    assert len(found.evidence["grown"]) == 2
+    centres = own_units(found.fit)
+    assert len(centres) == 6
+    for place in (*CENTRES, (25, 4), (4, -20)):
+        assert np.abs(centres - np.array(place)).sum(axis=1).min() < 0.6
+    assert not found.still_far
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ DECISIONS = [
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
     decided("update", "renewed", evaluation=EVALUATION, centre_shift=0.41),
     *(decided("restructure", reason, EVENTS, evaluation=EVALUATION, impact=IMPACT) for reason in ("far", "halved")),
-    *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted")),
+    *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted", "young")),
 ]
 
 

@@ -77,7 +77,7 @@ def follow(
     `distances`: of today's population, by today's model. `before`: the parent's memberships, whole. `idle`: distances by the
     parent's model that users would have today had they done nothing since the parent's day; who would have no row in the
     window is not in it. `as_before`: today's distances by the parent's model; None where today's is the same. `at_once`:
-    nobody waits.
+    nobody waits whom the model puts elsewhere.
     """
     population_before = {user: member for user, member in before.items() if member.status != "lapsed"}
     result = {}
@@ -140,7 +140,9 @@ def _stay(
     needed = rule.move_points
     if old.previous_segment_id == near and (day - old.since).days < rule.return_days:
         needed = rule.return_points
-    if points < needed and not at_once:
+    ended = published not in distances
+    by_model = near != old.nearest_segment_id and nearest_cause == "model"
+    if points < needed and not (at_once and (ended or by_model)):
         return Member(
             published,
             near,
@@ -154,8 +156,9 @@ def _stay(
             how_far,
         )
     settled = margin(distances, near, near)
-    status = "reassigned" if nearest_cause == "model" else "moved"
-    return Member(near, near, nearest_since, nearest_cause, 0, published, status, day, nearest_cause, settled)
+    cause = "model" if ended and points < needed else nearest_cause
+    status = "reassigned" if cause == "model" else "moved"
+    return Member(near, near, nearest_since, nearest_cause, 0, published, status, day, cause, settled)
 
 
 Cell = dict[str, int]  # users, revenue (1/10,000), behaviour, ageing, model
