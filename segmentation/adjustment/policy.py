@@ -79,10 +79,12 @@ class Today:
     def made_by(self) -> MadeBy:
         return MadeBy(self.recipe.features, self.recipe.clustering)
 
-    def lacks(self) -> dict[str, list[int]]:
-        """Of what there is too little to tell segments apart, as [there, needed]; empty if of nothing."""
+    def lacks(self, founded: int = 0) -> dict[str, list[int]]:
+        """Of what there is too little to tell segments apart, as [there, needed]; empty if of nothing. founded: how many days
+        had rows when the model was made: with far fewer the shop was closed, and what its users did not do says nothing."""
         settings = self.recipe.clustering
         days = min(settings.min_days, self.recipe.features.window_days)  # more can never be in the window
+        days = max(days, math.ceil(CLOSED * founded))
         found = {"users": [self.features.num_rows, settings.min_users], "days": [self.active_days, days]}
         return {name: pair for name, pair in found.items() if pair[0] < pair[1]}
 
@@ -223,9 +225,8 @@ class _Day:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
         reference = _reference(compared.fit, compared.model, self.today, self.parent.reference)
         state = {"challenged": _challenged(self.today), "evaluations": [], "days": self.today.active_days}
-        evidence = {**evidence, **compared.evidence}
-        bins = drift.HISTORY.empty_table()
-        return self._decided(UPDATE, "renewed", evidence, compared.model, (compared.fit,), reference, bins, [], state)
+        told, bins = {**evidence, **compared.evidence}, drift.HISTORY.empty_table()
+        return self._decided(UPDATE, "renewed", told, compared.model, (compared.fit,), reference, bins, [], state)
 
     def update(self, fit: Fit, evidence: Document, still_far: bool) -> Decided:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed.
@@ -324,14 +325,11 @@ class _Day:
         alarms = {one["reason"] for one in due}
         evidence: Document = {"evaluation": figures, "alarms": due}
         days = parent.decision["state"].get("days", 0)  # a store of an earlier version does not say
-        lacking = {"days": [today.active_days, math.ceil(CLOSED * days)]} if today.active_days < CLOSED * days else {}
-        lacking |= today.lacks()
-        if lacking:
+        if lacking := today.lacks(days):
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
         # One segment that nobody has chosen: there was too little to tell more apart.
         lone = len(parent.model.segments) == 1 and not parent.decision["state"].get("adopted", False)
-        challenged = parent.decision["state"]["challenged"]
-        scheduled = _challenged(today) not in (challenged, challenged - 1)
+        scheduled = _challenged(today) - parent.decision["state"]["challenged"] not in (0, -1)
         by_centres = parent.fit.algorithm == "kmeans"
         young = 0 < YOUNG * days <= today.active_days
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
@@ -424,15 +422,13 @@ class _Day:
         still_far: bool = False,
     ) -> Decided | None:
         """Take or propose another fit if its structure is another one; None, with evidence, if it is not."""
-        today, parent = self.today, self.parent
-        settings = today.recipe.adjustment
+        today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
         compared = self.compared(fit)
         evidence["challenge"] = {"reason": reason, **figures, **compared.evidence}
         if not compared.differs:
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
             shift = compared.evidence["centre_shift"]
-            renewed = scheduled and shift is not None and shift > settings.max_centre_shift
-            renewed |= reason == "young"
+            renewed = reason == "young" or (scheduled and shift is not None and shift > settings.max_centre_shift)
             return self.renew(compared, evidence) if renewed else None
         if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far)

@@ -327,6 +327,84 @@ def test_one_segment_that_a_person_has_adopted_is_kept() -> None:
     assert len(shop.ids) == 1
 
 
+def test_a_shop_that_was_closed_is_not_judged_by_it() -> None:
+    """Nobody of one group buys for two weeks, and the window of 30 days has rows on 16 days only."""
+    shop = Shop()
+    shop.run(crowd())
+    before = shop.ids
+    away = np.arange(USERS) % 3 == 2
+    absent = np.where(away[:, None], crowd(seed=3)[np.arange(USERS) // 3 * 3], crowd())
+    held = [shop.run(absent, active_days=16) for _ in range(30)]
+    evaluated = [one for one in held if "evaluation" in one["evidence"]]
+    assert {one["reason"] for one in evaluated} == {"lacking"}
+    assert "16 days with rows of 23" in evaluated[0]["sentence"]
+    assert shop.ids == before
+    # The same with rows on all days is no closing.
+    for _ in range(30):
+        shop.run(absent)
+    assert shop.ids != before
+
+
+def test_segments_of_the_first_days_are_founded_anew_when_there_are_twice_as_many() -> None:
+    """On 8 days of data there is one group where there are three on 16; nobody is asked."""
+    shop = Shop()
+    shop.run(crowd(centres=CENTRES[:2]), active_days=8)
+    assert len(shop.ids) == 2
+    days = [shop.run(crowd(), active_days=9 + number) for number in range(25)]
+    (change,) = (number for number, one in enumerate(days) if one["reason"] == "young")
+    assert days[change]["decision"] == "restructure"
+    assert 9 + change >= 16
+    assert len(shop.ids) == 3
+    assert "twice as many days" in days[change]["sentence"]
+
+
+def test_the_segments_that_twice_as_many_days_repeat_are_renewed() -> None:
+    shop = Shop()
+    shop.run(crowd(), active_days=8)
+    before = shop.ids
+    days = [shop.run(crowd(), active_days=9 + number) for number in range(15)]
+    assert ("update", "renewed") in {(one["decision"], one["reason"]) for one in days}
+    assert shop.ids == before
+
+
+def test_of_two_births_the_one_that_no_segment_was_found_for_is_not_forgotten() -> None:
+    shop = Shop(clustering={"max_segments": 4}, adjustment={"ask_above": 1.0})
+    dice = np.random.default_rng(5)
+    newcomers = [np.array(place) + dice.normal(0, 0.5, (60, 2)) for place in ((40.0, 0.0), (0.0, -40.0))]
+    calm, stirred = walking(crowd()), walking(np.vstack([crowd(), *newcomers]))
+    shop.days(calm, 6)
+    far = shop.parent.reference["evaluation"]["far"]
+    shop.days(stirred, 16)
+    assert len(shop.ids) == 4  # one of them: there may not be more
+    assert shop.parent.reference["evaluation"]["far"] == far
+    shop.days(stirred, 14)
+    assert shop.decided[-1].decision["state"]["evaluations"][-1]["far"] > 0.05
+
+
+def test_a_fit_that_is_adopted_when_the_configuration_changes_gives_way_to_it() -> None:
+    shop = Shop()
+    shop.run(crowd())
+    other = replace(shop.parent.fit, centres=shop.parent.fit.centres[:2])
+    shop.recipe = recipe(clustering={"segments": 4})
+    assert shop.run(crowd(), adopted=other)["reason"] == "recipe"
+    assert len(shop.ids) == 4
+
+
+def test_whose_segment_ends_counts_for_what_a_change_moves() -> None:
+    """They are on their way to one of the others already: the nearest segment is the same, the published one is no more."""
+    shop = Shop()
+    shop.run(crowd())
+    kept = shop.parent.fit
+    two = replace(kept, centres=kept.centres[:2])
+    last = shop.parent.model.ids[2]
+    users = np.array([f"u{number:05}" for number in range(USERS)])
+    on_the_way = pa.table({"user_id": users[::3], "segment_id": [last] * (USERS // 3)})
+    there = crowd()[np.arange(USERS) % 3 != 1]  # none of the last one, at (8, 0)
+    shop.parent = replace(shop.parent, memberships=lambda: on_the_way)
+    impact = shop.run(there, adopted=two)["evidence"]["impact"]["users"]
+    assert impact == pytest.approx(np.isin(users[: len(there)], users[::3]).mean(), abs=0.02)
+
+
 def test_a_window_shorter_than_the_days_asked_for_must_have_rows_on_all_of_its_days() -> None:
     assert Shop(features={"window_days": 3}).run(crowd(), active_days=2)["evidence"]["lacks"] == {"days": [2, 3]}
     assert "lacks" not in Shop(features={"window_days": 3}).run(crowd(), active_days=3)["evidence"]

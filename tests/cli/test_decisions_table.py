@@ -13,7 +13,7 @@ from segmentation.texts import Texts
 FIRST = date(2024, 1, 1)
 FEATURES = ["recency", "frequency", "average_order_value", "discount_share", "sessions", "views_per_session"]
 EVENTS = [{"event": name, "from": [], "to": []} for name in ("survived", "survived", "split", "born", "merged")]
-FIGURES = {"far": 0.104, "halved": ["0a1b2c3d"], "drift": FEATURES}
+FIGURES: dict[str, Any] = {"far": 0.104, "halved": ["0a1b2c3d"], "drift": FEATURES}
 
 
 def day(offset: int, decision: str = "hold", reason: str = "ordinary", challenge: str = "far") -> dict[str, Any]:
@@ -28,7 +28,7 @@ def day(offset: int, decision: str = "hold", reason: str = "ordinary", challenge
     if decision != "baseline" and reason != "ordinary":
         evidence |= {
             "evaluation": FIGURES,
-            "alarms": [{"reason": challenge}],
+            "alarms": [{"reason": challenge, "segments": FIGURES["halved"]}],
             "impact": {"users": 0.03},
             "centre_shift": 0.1,
         }
@@ -98,6 +98,17 @@ def test_days_that_kept_their_segments_say_what_they_were_asked() -> None:
         "9 days until 2024-01-10: the segments were kept; held against the data 3 times; challenged by another model 1 time; "
         "alarmed 2 times by what no other model explains; drifted: Average order value,"
     ) in words(shown(rows))
+
+
+def test_days_without_anybody_or_with_too_little_to_judge_are_told() -> None:
+    rows = [day(0, "baseline", "first_day"), *(day(offset) for offset in range(1, 7)), day(7, "hold", "lacking")]
+    rows += [day(8, "hold", "nobody"), day(9, "hold", "nobody")]
+    for row in rows[-2:]:
+        del row["evidence"]["evaluation"]
+    text = words(shown(rows))
+    assert (
+        "held against the data 1 time; too little data to judge them 1 time; nobody there on 2 days; drifted:" in text
+    )
 
 
 def test_a_single_day_says_its_own_sentence() -> None:
