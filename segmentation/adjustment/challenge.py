@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.adjustment.evaluation import CERTAIN
 from segmentation.clustering import kmeans, selection
 from segmentation.clustering.model import Fit, Model
 from segmentation.clustering.transform import Matrix, Transform
@@ -45,7 +44,6 @@ def settled(new: Fit, parent: Fit, before: pa.Table, features: pa.Table, setting
     """The new fit, unless the parent's centres, moved to their optimum in the same space, are about as good.
 
     K-means has many optima of nearly the same inertia. Going from one to another would call borders a change of structure.
-    Of few users another optimum may save more by chance: as much as once in a thousand times does not count.
     """
     same = new.algorithm == parent.algorithm == "kmeans" and new.transform.features == parent.transform.features
     if not same or len(new.centres) != len(parent.centres) or not before["user_id"].equals(features["user_id"]):
@@ -57,11 +55,13 @@ def settled(new: Fit, parent: Fit, before: pa.Table, features: pa.Table, setting
     start = np.array([points[nearest == code].mean(axis=0) for code in range(len(parent.centres))])
     sample = new.points(Fit.sampled(features, settings.sample_users))
     kept = kmeans.continued(sample, start)
-    before_squares, squares = (kmeans.distances(sample, centres).min(axis=1) ** 2 for centres in (kept, new.centres))
-    gain = before_squares - squares
-    if gain.mean() > max(BETTER * before_squares.mean(), CERTAIN * gain.std() / len(gain) ** 0.5):
+    if _inertia(sample, new.centres) < (1 - BETTER) * _inertia(sample, kept):
         return new
     return replace(new, centres=np.unique(kept, axis=0))
+
+
+def _inertia(points: Matrix, centres: Matrix) -> float:
+    return float((kmeans.distances(points, centres).min(axis=1) ** 2).sum())
 
 
 def moved_along(parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float) -> tuple[Fit, float]:
