@@ -313,8 +313,7 @@ class _Day:
     # --- the evaluation
 
     def evaluate(self) -> Decided:
-        today, parent = self.today, self.parent
-        settings = today.recipe.adjustment
+        today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
         distances = parent.fit.distances(self.before)
         founded = parent.reference["evaluation"]
         reach = parent.fit.reach(self.before)
@@ -327,11 +326,12 @@ class _Day:
         days = parent.decision["state"].get("days", 0)  # a store of an earlier version does not say
         if lacking := today.lacks(days):
             return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
-        # One segment that nobody has chosen: there was too little to tell more apart.
-        lone = len(parent.model.segments) == 1 and not parent.decision["state"].get("adopted", False)
+        # What a person has adopted is not taken for a makeshift of too little data.
+        adopted = parent.decision["state"].get("adopted", False)
+        lone = len(parent.model.segments) == 1 and not adopted
         scheduled = _challenged(today) - parent.decision["state"]["challenged"] not in (0, -1)
         by_centres = parent.fit.algorithm == "kmeans"
-        young = 0 < YOUNG * days <= today.active_days
+        young = 0 < YOUNG * days <= today.active_days and not adopted
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
         moved = None

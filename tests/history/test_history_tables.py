@@ -150,9 +150,9 @@ def test_who_left_by_the_model_came_back_and_left_by_ageing_left_by_ageing(tmp_p
         for name, table in tables.items():
             store.objects.put(f"{folder}/{name}.parquet", parquet_bytes(table))
         published[DAYS[number]] = SimpleNamespace(folder=folder)
-    fake = SimpleNamespace(objects=store.objects, state=lambda: SimpleNamespace(published=published))
+    fake: Any = SimpleNamespace(objects=store.objects, state=lambda: SimpleNamespace(published=published))
     found = {
-        (first, last): left_by_model(fake, DAYS[first], DAYS[last]).to_pylist()  # type: ignore[arg-type]
+        (first, last): left_by_model(fake, DAYS[first], DAYS[last]).to_pylist()
         for first, last in ((0, 1), (0, 2), (0, 3), (1, 3))
     }
     assert found == {(0, 1): ["a", "b"], (0, 2): ["a", "b"], (0, 3): ["b"], (1, 3): []}
