@@ -194,7 +194,10 @@ class Adjustment(Section):
     evaluate_every_days: int = Field(7, ge=1, description="How often the model is held against the data.")
     challenge_every_days: int = Field(91, ge=1, description="How often another model is fitted without any alarm.")
     far_share: float = Field(
-        0.02, ge=0.01, le=1, description="Share of users beyond the model's 99 % distance at which a challenge is due."
+        0.02,
+        ge=0.01,
+        le=1,
+        description="Share of users far from all segments at which a challenge is due; 1 % always are.",
     )
     drift_distance: float = Field(
         0.1, gt=0, description="Wasserstein distance, in reference standard deviations, below which nothing drifts."

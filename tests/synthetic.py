@@ -209,11 +209,10 @@ def _publish(
     folder.put_table("migrations", migrations(members, parent and parent.memberships, earned if walk.amounts else None))
     folder.put_table("features", features.append_column("revenue", money(units)) if walk.amounts else features)
     points = fit.points(features)
+    saved = structure.saved(fit, features, Clustering())
     reference = {
         "drift": drift.Reference.of(points, fit.transform, day).document(),
-        "evaluation": evaluation.fitted(
-            fit.distances(features), model.ids, fit.reach(features), structure.saved(fit, features, Clustering())
-        ),
+        "evaluation": evaluation.fitted(fit.distances(features), model.ids, fit.reach(features), None, saved),
     }
     if parent is None:
         measured, bins = drift.DRIFT.empty_table(), drift.HISTORY.empty_table()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from segmentation.clustering.density import SMALLEST_SHARE
 from segmentation.clustering.transform import Matrix
 from segmentation.config import Adjustment
 from segmentation.dates import block
@@ -38,19 +39,26 @@ def evaluation_day(day: date, parent: date | None, every: int) -> bool:
     return parent is not None and block(day, every) != block(parent, every)
 
 
-def fitted(distances: Matrix, ids: Sequence[str], reach: Matrix, saved: Saved | None) -> dict[str, Any]:
+def fitted(
+    distances: Matrix, ids: Sequence[str], reach: Matrix, limit: float | None, saved: Saved | None
+) -> dict[str, Any]:
     """What later days are held against, for model.json: the figures of the day on which the model was made.
 
     distances: (users, states), as `Fit.distances` gives them; ids: of the segments, in the order of the columns. A column
-    beyond them is that of NOISE. reach: (users,), as `Fit.reach` gives it. saved: None where segments have no centres.
+    beyond them is that of NOISE. reach: as `Fit.reach` gives it; limit: beyond which of it a user is far, None: beyond its
+    99 % quantile. saved: None where segments have no centres.
 
-    Returns `users`; `far`, the 99 % quantile of the reach, so that 1 % of the users are beyond it (None without users);
-    `shares`, of all users, by segment. Where they have centres, also `worth`, by segment: [what leaving it out would cost in
+    Returns `users`; `far`, the limit (None without users); `beyond`, the share of users beyond it, if it was given; `shares`,
+    of all users, by segment. Where they have centres, also `worth`, by segment: [what leaving it out would cost in
     squared distance per user, its standard error]; `saved`: [what one more would save, its standard error].
     """
     users = len(distances)
-    far = round(float(np.quantile(reach, FAR)), 6) if users and ids else None
-    figures = {"users": users, "far": far, "shares": _shares(distances, ids)}
+    far = None
+    if users and ids:
+        far = round(float(np.quantile(reach, FAR)), 6) if limit is None else limit
+    figures: dict[str, Any] = {"users": users, "far": far, "shares": _shares(distances, ids)}
+    if limit is not None:
+        figures["beyond"] = round(float(np.mean(reach > limit)), 6)
     if saved is None:
         return figures
     return {**figures, "worth": _worth(distances, ids), "saved": [max(saved.mean, NOTHING), saved.error]}
@@ -69,11 +77,12 @@ def evaluate(
     drift: the day's table of drift.
 
     Returns `date`; `users`; `far`, the share of users beyond the reference's distance; `far_noise`, the share that chance
-    reaches once in a thousand times where nothing has changed; `shares` by segment; `halved`, the segments that are worth half
-    of what they were at the most, and less than the least of them was, if that is more than chance
-    (where they have no centres: that have half of their share at the most); `parted`, the segment that would save three times
-    as much as two as the best candidate did, None if there is none; `drift`, the features with an alarm. Where segments have
-    centres, `worth` and `saved` as in the reference, without the errors.
+    reaches once in a thousand times where nothing has changed (by density, where some always are, at least as many more than at
+    the founding as a segment must have); `shares` by segment; `halved`, the segments that are worth half of what they were at
+    the most, and less than the least of them was, if that is more than chance (where they have no centres: that have half of
+    their share at the most); `parted`, the segment that would save three times as much as two as the best candidate did, None
+    if there is none; `drift`, the features with an alarm. Where segments have centres, `worth` and `saved` as in the reference,
+    without the errors.
     """
     users, before = len(distances), reference["users"]
     shares = _shares(distances, ids)
@@ -82,8 +91,11 @@ def evaluate(
     if users and before and ids:
         far = round(float(np.mean(reach > reference["far"])), 6)
         chance = CERTAIN * math.sqrt(1 / users + 1 / before)
-        angle = math.asin(math.sqrt(1 - FAR)) + chance / 2  # where _effect is `chance`
+        beyond = reference.get("beyond", 1 - FAR)
+        angle = math.asin(math.sqrt(beyond)) + chance / 2  # where _effect is `chance`
         far_noise = round(math.sin(min(angle, math.pi / 2)) ** 2, 6)
+        if "beyond" in reference:  # the longer ago the cores were users, the more are out of their reach
+            far_noise = max(far_noise, round(beyond + SMALLEST_SHARE, 6))
         if saved is None or "worth" not in reference:  # which one of an earlier version has not
             halved = [
                 segment

@@ -164,7 +164,8 @@ def _reference(fit: Fit, model: Model, today: Today, before: Document | None = N
     would have saved, stays what it was at the founding.
     """
     saved = structure.saved(fit, today.features, today.recipe.clustering)
-    founded = evaluation.fitted(fit.distances(today.features), model.ids, fit.reach(today.features), saved)
+    reach, limit = fit.reach(today.features), fit.cores.reach if fit.cores else None
+    founded = evaluation.fitted(fit.distances(today.features), model.ids, reach, limit, saved)
     if before:
         founded.update({name: before["evaluation"][name] for name in FOUNDED if name in before["evaluation"]})
     return {
@@ -314,9 +315,8 @@ class _Day:
 
     def evaluate(self) -> Decided:
         today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
-        distances = parent.fit.distances(self.before)
+        distances, reach = parent.fit.distances(self.before), parent.fit.reach(self.before)
         founded = parent.reference["evaluation"]
-        reach = parent.fit.reach(self.before)
         saved = structure.saved(parent.fit, self.before, today.recipe.clustering)
         figures = evaluation.evaluate(today.day, distances, parent.model.ids, reach, founded, self.measured, saved)
         evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]

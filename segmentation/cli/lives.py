@@ -25,7 +25,8 @@ def lives(console: Console, rows: list[Record]) -> None:
                 table.add_row("", day, what, users)
     console.print(table)
     alive = sum(life["alive"] for life in rows)
-    console.print(f"{counted(len(rows), 'segment')}, {alive:,} alive (bold).")
+    told = f"{counted(len(rows), 'segment')}, {alive:,} alive (bold)."
+    console.print(f"{told} Shares are of the users to whom it was the nearest.")
 
 
 def _happened(name: str, event: Record) -> str:
@@ -51,4 +52,4 @@ def _happened(name: str, event: Record) -> str:
         case "absorbed":
             return f"absorbed by {listed}"
         case _:
-            return f"died; its users went to {listed}" if listed else "died: it had no users any more"
+            return f"died; its users went to {listed}" if listed else "died: it was nobody's nearest any more"

@@ -28,10 +28,12 @@ FACTOR = 1.05  # from one value to the next at the least
 
 @dataclass(frozen=True)
 class Cores:
-    """points: of each segment's cores, (cores, features); reach: in frozen standard deviations."""
+    """points: of each segment's cores, (cores, features); reach: in frozen standard deviations; samples: how many users within
+    reach make one a core."""
 
     points: tuple[Matrix, ...]
     reach: float
+    samples: int
 
     def distances(self, points: Matrix) -> Matrix:
         """To the nearest core of each segment, (users, segments + 1). The last column, the same for everyone, is that of the
@@ -50,16 +52,22 @@ class Cores:
         return result
 
     def apart(self, points: Matrix) -> Matrix:
-        """How far each user is from the nearest core elsewhere, (users,).
+        """How far each user who is out of reach of all cores, but in company there, is from the nearest core, (users,); 0 for
+        everyone else.
 
-        Cores are themselves users: on the day of the fit hardly any of those would be anywhere but on a core, on the next day
-        hardly any would, though nothing has happened.
+        In company: with `samples` users within reach, of those that are out of reach of all cores. A group that is born is;
+        the noise, which there always is, is not.
         """
         from scipy.spatial import cKDTree
 
-        cores = np.unique(np.vstack(self.points), axis=0)
-        first, second = cKDTree(cores).query(points, k=[1, 2])[0].T
-        return np.asarray(np.where((first > 0) | np.isinf(second), first, second))
+        distance = self.distances(points)[:, :-1].min(axis=1)
+        away = np.flatnonzero(distance > self.reach)
+        result = np.zeros(len(points))
+        if len(away):
+            near = cKDTree(points[away]).query_ball_point(points[away], self.reach, return_length=True)
+            company = away[near >= self.samples]
+            result[company] = distance[company]
+        return result
 
 
 def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
@@ -92,9 +100,9 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     if settings.algorithm == "hdbscan":
         labels = np.asarray(hierarchy.labels_, dtype=np.int64)
         reach = float(np.quantile(core_distances[labels >= 0], 0.95)) if (labels >= 0).any() else 0.0
-        return _cores(points, labels, round(reach, 6))
+        return _cores(points, labels, round(reach, 6), samples)
     if settings.eps != "auto":
-        return _cores(points, hierarchy.dbscan_clustering(float(settings.eps), smallest), float(settings.eps))
+        return _cores(points, hierarchy.dbscan_clustering(float(settings.eps), smallest), float(settings.eps), samples)
     found = []
     known = core_distances[core_distances > 0]
     low, high = map(float, np.quantile(known, QUANTILES)) if len(known) else (1.0, 1.0)
@@ -105,7 +113,7 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
         segments = int(labels.max()) + 1
         if segments < 2 and eps > high:
             break
-        if not 2 <= segments <= settings.max_segments or not (cut := _cores(points, labels, eps)):
+        if not 2 <= segments <= settings.max_segments or not (cut := _cores(points, labels, eps, samples)):
             continue
         # Beyond the distances within a group everyone is a core, and nobody need be looked for.
         alone = bool((labels < 0).any())
@@ -119,7 +127,7 @@ def fit(points: Matrix, settings: Clustering) -> tuple[Cores, Matrix] | None:
     return min((one for one in found if one[0] == most), key=lambda one: one[1:3])[3]
 
 
-def _cores(points: Matrix, labels: npt.NDArray[np.generic], reach: float) -> tuple[Cores, Matrix] | None:
+def _cores(points: Matrix, labels: npt.NDArray[np.generic], reach: float, samples: int) -> tuple[Cores, Matrix] | None:
     numbers = [number for number in np.unique(labels) if number >= 0]
     if len(numbers) < 2 or not reach:
         return None
@@ -127,4 +135,4 @@ def _cores(points: Matrix, labels: npt.NDArray[np.generic], reach: float) -> tup
     centres = np.array([np.round(cores.mean(axis=0), 6) + 0.0 for cores in members])
     order = sorted(range(len(numbers)), key=lambda number: tuple(centres[number]))
     cores = tuple(np.unique(members[number], axis=0) for number in order)
-    return Cores(cores, reach), centres[order]
+    return Cores(cores, reach, samples), centres[order]

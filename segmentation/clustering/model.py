@@ -67,14 +67,14 @@ class Fit:
 
     def reach(self, table: pa.Table) -> Matrix:
         """How far each user is from the nearest segment, (users,): from its centre in the space whose ends are not cut off, or
-        from a core that is not the user's own place.
+        as `Cores.apart` has it, of those in the sample that cores are made of.
 
         Whoever is at the end of the scale may be anywhere beyond it: those who settle there are near nobody.
         """
         if not len(self.centres) or not table.num_rows:
             return np.full(table.num_rows, np.inf)
         if self.cores:
-            return self.cores.apart(self.points(table))
+            return self.cores.apart(self.points(self.sampled(table, density.SAMPLE_USERS)))
         return np.asarray(kmeans.distances(self.transform.uncut().apply(table), self.centres).min(axis=1))
 
     def document(self) -> dict[str, Any]:
@@ -86,6 +86,7 @@ class Fit:
         if self.cores:
             document["cores"] = [cores.tolist() for cores in self.cores.points]
             document["reach"] = self.cores.reach
+            document["samples"] = self.cores.samples
         return document
 
     @classmethod
@@ -93,7 +94,8 @@ class Fit:
         transform = Transform.from_document(document["transform"])
         cores = None
         if "cores" in document:
-            cores = density.Cores(tuple(np.array(cores) for cores in document["cores"]), document["reach"])
+            samples = document.get("samples", density.MIN_SAMPLES)  # a fit of an earlier version does not say
+            cores = density.Cores(tuple(np.array(cores) for cores in document["cores"]), document["reach"], samples)
         return cls(document["algorithm"], transform, np.array(document["centres"], dtype=np.float64), cores)
 
 

@@ -37,7 +37,7 @@ def reach(distances: np.ndarray, ids: list[str]) -> np.ndarray:
 
 def fitted(distances: np.ndarray, ids: list[str]) -> dict[str, Any]:
     """Without centres: what a segment is worth is its share."""
-    return fitted_with(distances, ids, reach(distances, ids), None)
+    return fitted_with(distances, ids, reach(distances, ids), None, None)
 
 
 def evaluate(
@@ -153,14 +153,16 @@ def with_centres(
     """Segments with centres at 0 and 10; saved: what one more would have saved before, and today."""
     ids = ["left", "right"]
     then, now = (Saved(mean, error, 1) for mean in saved)
-    reference = fitted_with(before, ids, reach(before, ids), then)
+    reference = fitted_with(before, ids, reach(before, ids), None, then)
     return evaluate_with(DAY, today, ids, reach(today, ids), reference, QUIET, now)
 
 
 def test_what_a_segment_is_worth_is_what_its_users_would_lose_without_it() -> None:
     """By hand: 60 users at 0 lose 10² each, 40 at 8 lose 8² − 2²."""
     distances = line((60, 0.0), (40, 8.0))
-    worth = fitted_with(distances, ["left", "right"], reach(distances, ["left", "right"]), Saved(1, 0, 0))["worth"]
+    worth = fitted_with(distances, ["left", "right"], reach(distances, ["left", "right"]), None, Saved(1, 0, 0))[
+        "worth"
+    ]
     assert worth["left"] == [60.0, pytest.approx(np.std([100] * 60 + [0] * 40) / 10, abs=1e-6)]
     assert worth["right"] == [24.0, pytest.approx(np.std([0] * 60 + [60] * 40) / 10, abs=1e-6)]
     found = with_centres(distances, distances)
@@ -185,7 +187,7 @@ def test_a_segment_that_never_was_worth_anything_hides_no_other() -> None:
     ids = ["left", "middle", "right"]
     before, today = (np.abs(places[:, None] - [0.0, 5.0, 10.0]) for places in (np.repeat([0.0, 10.0], 500),) * 2)
     today = today[:600]
-    reference = fitted_with(before, ids, reach(before, ids), Saved(1.0, 0.0, 0))
+    reference = fitted_with(before, ids, reach(before, ids), None, Saved(1.0, 0.0, 0))
     assert reference["worth"]["middle"] == [0.0, 0.0]
     found = evaluate_with(DAY, today, ids, reach(today, ids), reference, QUIET, Saved(1.0, 0.0, 0))
     assert found["halved"] == ["right"]

@@ -1,92 +1,14 @@
-"""The decisions of many days in a row, on made-up users whose changes are known."""
+"""The decisions of many days in a row."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
-from typing import Any
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from decided_days import CENTRES, FIRST, USERS, Places, Shop, crowd, recipe, told, walking
 
-from segmentation.adjustment.policy import Decided, Standing, Today, decide
-from segmentation.clustering.model import Fit
-from segmentation.config import Adjustment, Clustering, Features, Recipe
 from segmentation.store.content import hash_json
-
-FIRST = date(2026, 1, 5)  # a Monday
-NAMES = ("frequency", "monetary")  # where users are; not when they were seen last
-CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
-USERS = 450
-
-Places = Callable[[int], np.ndarray]
-
-
-def crowd(seed: int = 0, users: int = USERS, centres: np.ndarray = CENTRES) -> np.ndarray:
-    dice = np.random.default_rng(seed)
-    return centres[np.arange(users) % len(centres)] + dice.normal(0, 1, (users, 2))
-
-
-def recipe(**sections: Any) -> Recipe:
-    clustering = Clustering(**{"max_segments": 5, **sections.get("clustering", {})})
-    adjustment = Adjustment(**sections.get("adjustment", {}))
-    features = Features(**sections.get("features", {}))
-    return Recipe.model_construct(features=features, clustering=clustering, adjustment=adjustment)
-
-
-class Shop:
-    """One day after the other."""
-
-    def __init__(self, **sections: Any) -> None:
-        self.recipe = recipe(**sections)
-        self.day, self.parent = FIRST, None
-        self.decided: list[Decided] = []
-
-    def run(self, points: np.ndarray, adopted: Fit | None = None, active_days: int = 30) -> dict[str, Any]:
-        points = np.round(points, 6)
-        table = pa.table(
-            {
-                "user_id": [f"u{number:05}" for number in range(len(points))],
-                **{name: points[:, place] for place, name in enumerate(NAMES)},
-            }
-        )
-        today = Today(self.day, table, self.recipe, active_days, lambda: NAMES, lambda _: table)
-        decided = decide(today, self.parent, adopted)
-        by_name = {hash_json(fit.document()): fit for fit in decided.fits}
-        fit = by_name[decided.model.fit]
-        near = np.argmin(fit.distances(table), axis=1) if len(points) else []
-        states = decided.model.states(fit)
-        members = pa.table(
-            {"user_id": table["user_id"], "segment_id": pa.array([states[n] for n in near], pa.string())}
-        )
-        self.parent = Standing(
-            self.day, decided.model, fit, decided.reference, decided.decision, decided.drift_bins, lambda: members
-        )
-        self.decided.append(decided)
-        self.day += timedelta(days=1)
-        return decided.decision
-
-    def days(self, places: Places, count: int) -> list[dict[str, Any]]:
-        return [self.run(places(number)) for number in range(count)]
-
-    @property
-    def ids(self) -> set[str]:
-        return set(self.decided[-1].model.ids)
-
-
-def told(decisions: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
-    """The decisions that are not the daily one: number of the day, decision, reason."""
-    return [
-        (number, one["decision"], one["reason"])
-        for number, one in enumerate(decisions)
-        if one["reason"] not in ("ordinary", "evaluated")
-    ]
-
-
-def walking(points: np.ndarray, seed: int = 1) -> Places:
-    """The same users every day, each a little elsewhere."""
-    dice = np.random.default_rng(seed)
-    return lambda _: points + dice.normal(0, 0.2, points.shape)
 
 
 def test_a_world_in_which_nothing_changes_keeps_its_segments_through_challenges() -> None:
@@ -144,6 +66,22 @@ def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: 
     assert shop.ids > before
     assert len(shop.ids) == 4
     assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
+def test_by_density_a_group_that_is_born_in_the_noise_is_a_segment_and_the_noise_is_none(algorithm: str) -> None:
+    """A tenth of the users are anywhere, so nobody is far out; those who come do so together."""
+    dice = np.random.default_rng(2)
+    people = np.vstack([crowd(users=900), dice.uniform(-4, 12, (100, 2))])
+    newcomers = np.array([6.0, 8.0]) + dice.normal(0, 0.5, (90, 2))
+    before, after = walking(people), walking(np.vstack([people, newcomers]), seed=3)
+    shop = Shop(clustering={"algorithm": algorithm})
+    decisions = shop.days(lambda number: after(number) if number >= 70 else before(number), 100)
+    change, *later = [one for one in told(decisions) if one[1] != "hold"][1:]
+    assert change == (77, "restructure", "far")
+    assert later == []
+    events = sorted(event["event"] for event in decisions[77]["events"])
+    assert events == ["born", "survived", "survived", "survived"]
 
 
 def test_a_group_that_comes_from_far_outside_is_born_though_it_is_wider_than_all_others() -> None:

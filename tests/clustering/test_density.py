@@ -52,7 +52,7 @@ def test_the_cores_are_those_of_scikit_learns_dbscan() -> None:
 
 
 def test_noise_is_just_beyond_reach() -> None:
-    cores = density.Cores((np.array([[0.0]]), np.array([[10.0]])), 1.0)
+    cores = density.Cores((np.array([[0.0]]), np.array([[10.0]])), 1.0, 5)
     distances = cores.distances(np.array([[1.0], [1.000001], [9.5], [5.0]]))
     assert np.argmin(distances, axis=1).tolist() == [0, 2, 1, 2]
     assert distances[1].tolist() == pytest.approx([1.000001, 8.999999, 1.0])
@@ -106,16 +106,25 @@ def test_tight_groups_are_the_same_segments_every_day_also_where_there_are_more_
 
 
 @pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
-def test_nobody_is_farther_on_the_next_day_because_the_cores_were_users_of_the_first(algorithm: str) -> None:
-    """Other users of the same shop: about 1 % of them are beyond the 99 % distance of those that it was fitted on."""
-    rows = [
-        pa.table({"user_id": [f"u{n:04}" for n in range(640)], "recency": points[:, 0], "frequency": points[:, 1]})
-        for points in map(moons, range(8))
-    ]
-    fit = Fit.of(rows[0], ("recency", "frequency"), Clustering(algorithm=algorithm), None)
-    assert fit.has_noise
-    limit = np.quantile(fit.reach(rows[0]), 0.99)
-    assert np.mean([fit.reach(one) > limit for one in rows[1:]]) < 0.02
-    # Of the median, which nearly all are at least as far as if a core is as far as none from itself.
-    middle = np.quantile(fit.reach(rows[0]), 0.5)
-    assert np.mean([fit.reach(one) > middle for one in rows[1:]]) == pytest.approx(0.5, abs=0.1)
+def test_whoever_is_in_company_out_of_reach_is_far_and_the_noise_is_not(algorithm: str) -> None:
+    """Counted over all pairs; then other users of the same shop, and 40 who come together in the middle of the noise."""
+    dice = np.random.default_rng(3)
+
+    def shop(seed: int, *more: Matrix) -> pa.Table:
+        points = np.vstack([moons(seed), *more])
+        ids = [f"u{number:04}" for number in range(len(points))]
+        return pa.table({"user_id": ids, "recency": points[:, 0], "frequency": points[:, 1]})
+
+    fit = Fit.of(shop(0), ("recency", "frequency"), Clustering(algorithm=algorithm), None)
+    reach = fit.cores.reach
+
+    def far(table: pa.Table) -> float:
+        points = fit.points(table)
+        away = points[np.argmin(fit.distances(table), axis=1) == len(fit.centres)]
+        near = (np.linalg.norm(away[:, None] - away[None], axis=2) <= reach).sum(axis=1)
+        share = float(np.mean(fit.reach(table) > reach))
+        assert share == np.sum(near >= 5) / len(points)
+        return share
+
+    assert max(far(shop(seed)) for seed in range(1, 8)) < far(shop(0)) + 0.03
+    assert far(shop(8, np.array([2.5, -2.0]) + dice.normal(0, 0.1, (40, 2)))) > far(shop(0)) + 0.04

@@ -189,8 +189,8 @@ def test_the_command_tells_the_same_as_json_and_in_words(story: Story, capsys: p
         f"absorbed by {other} (100%)",
         f"took in {small}, now 6% of it",
         "survived a new model (100%)",
-        "died: it had no users any more",
-        "5 segments, 3 alive",
+        "died: it was nobody's nearest any more",
+        "5 segments, 3 alive (bold). Shares are of the users to whom it was the nearest.",
     ):
         assert words in shown
     assert empty in shown
