@@ -68,22 +68,6 @@ def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: 
     assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
 
 
-@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
-def test_by_density_a_group_that_is_born_in_the_noise_is_a_segment_and_the_noise_is_none(algorithm: str) -> None:
-    """A tenth of the users are anywhere, so nobody is far out; those who come do so together."""
-    dice = np.random.default_rng(2)
-    people = np.vstack([crowd(users=900), dice.uniform(-4, 12, (100, 2))])
-    newcomers = np.array([6.0, 8.0]) + dice.normal(0, 0.5, (90, 2))
-    before, after = walking(people), walking(np.vstack([people, newcomers]), seed=3)
-    shop = Shop(clustering={"algorithm": algorithm})
-    decisions = shop.days(lambda number: after(number) if number >= 70 else before(number), 100)
-    change, *later = [one for one in told(decisions) if one[1] != "hold"][1:]
-    assert change == (77, "restructure", "far")
-    assert later == []
-    events = sorted(event["event"] for event in decisions[77]["events"])
-    assert events == ["born", "survived", "survived", "survived"]
-
-
 def test_a_group_that_comes_from_far_outside_is_born_though_it_is_wider_than_all_others() -> None:
     """Ten standard deviations wide, forty away: no segment has room for all of them within what was far."""
     dice = np.random.default_rng(5)

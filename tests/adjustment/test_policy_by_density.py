@@ -1,0 +1,84 @@
+"""The decisions of many days in a row about segments of DBSCAN and HDBSCAN, in a shop with a tenth of noise."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from decided_days import Shop, crowd, told
+
+USERS = 1_200
+CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0], [8.0, 8.0]])
+LAST = np.arange(USERS) % 4 == 3  # the users of the last group
+BEGINS, TAKES = 30, 14  # days
+
+
+def people() -> np.ndarray:
+    noise = np.random.default_rng(5).uniform(-5, 14, (120, 2))
+    return np.vstack([crowd(users=USERS, centres=CENTRES), noise])
+
+
+def quiet(day: int, points: np.ndarray) -> np.ndarray:
+    return points
+
+
+def done(day: int) -> float:
+    """How much of it has happened."""
+    return min(max((day - BEGINS) / TAKES, 0.0), 1.0)
+
+
+def dies(day: int, points: np.ndarray) -> np.ndarray:
+    members = np.flatnonzero(LAST)
+    return np.delete(points, members[: int(done(day) * len(members))], axis=0)
+
+
+def joins(day: int, points: np.ndarray) -> np.ndarray:
+    members = np.flatnonzero(LAST)
+    points[members[: int(done(day) * len(members))]] -= CENTRES[3]
+    return points
+
+
+def parts(day: int, points: np.ndarray) -> np.ndarray:
+    members = np.flatnonzero(LAST)
+    points[members[: int(done(day) * len(members) / 2)]] += [5.0, 0.0]
+    return points
+
+
+def comes(day: int, points: np.ndarray) -> np.ndarray:
+    """In the middle of the noise: nobody is far out."""
+    group = np.array([4.0, 4.0]) + np.random.default_rng(7).normal(0, 0.5, (110, 2))
+    return np.vstack([points, group[: int(done(day) * len(group))]])
+
+
+def bots(day: int, points: np.ndarray) -> np.ndarray:
+    swarm = np.array([12.0, 12.0]) + np.random.default_rng(day).normal(0, 0.2, (150, 2))
+    return np.vstack([points, swarm]) if BEGINS <= day < BEGINS + 5 else points
+
+
+@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
+@pytest.mark.parametrize(
+    ("happens", "reason", "ends", "begins", "within"),
+    [
+        (quiet, None, 0, 0, 0),
+        (bots, None, 0, 0, 0),
+        (comes, "far", 0, 1, 14),
+        (parts, "far", 0, 1, 42),
+        (joins, "halved", 1, 0, 21),
+        (dies, "halved", 1, 0, 21),
+    ],
+)
+def test_what_happens_leads_to_the_restructure_that_it_deserves(
+    happens: Any, reason: str | None, ends: int, begins: int, within: int, algorithm: str
+) -> None:
+    shop, dice = Shop(clustering={"algorithm": algorithm}, adjustment={"ask_above": 0.9}), np.random.default_rng(1)
+    decisions = shop.days(lambda day: (moved := happens(day, people())) + dice.normal(0, 0.2, moved.shape), 100)
+    changes = [one for one in told(decisions)[1:] if one[1] != "hold"]
+    if reason is None:
+        assert changes == []
+        return
+    ((day, decision, why),) = changes
+    assert (decision, why) == ("restructure", reason)
+    assert BEGINS < day <= BEGINS + TAKES + within
+    events = [event["event"] for event in decisions[day]["events"]]
+    found = [sum(event in names for event in events) for names in (("born", "split"), ("died", "merged", "absorbed"))]
+    assert found == [begins, ends]
+    assert len(shop.ids) == 4 + begins - ends
