@@ -28,6 +28,21 @@ def test_groups_with_gaps_between_them_are_natural(sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_kinds_that_are_told_apart_every_time_count_though_only_some_have_gaps_between_them(seed: int) -> None:
+    """Four groups in two pairs: between the pairs is a gap, within each a dip. Two long groups are cut nowhere."""
+    dice = np.random.default_rng(seed)
+    points = np.vstack([dice.normal(place, 1, (250, 2)) for place in ([0, 0], [3.2, 0], [12, 0], [12, 3.2])])
+    choice = choose(np.round(points, 6), SETTINGS)
+    valley = {one["segments"]: one["valley"] for one in choice.candidates}
+    assert valley[2] <= 0.5 < valley[4]
+    assert (choice.segments, choice.structure) == (4, "reproducible")
+    long = np.vstack([dice.normal(place, [1, 3], (500, 2)) for place in ([0, 0], [12, 0])])
+    choice = choose(np.round(long, 6), SETTINGS)
+    assert {one["segments"] for one in choice.candidates if one["jaccard"] >= 0.85} > {2}
+    assert (choice.segments, choice.structure) == (2, "natural")
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_a_cloud_without_gaps_is_never_natural(seed: int) -> None:
     dice = np.random.default_rng(seed)
     for points in (dice.normal(0, 1, (600, 3)), dice.uniform(-1, 1, (600, 2))):
