@@ -26,8 +26,8 @@ SMALLEST_SHARE = 0.03
 STILL_STABLE, STILL_SEGMENTS, STILL_SHARE = 0.6, 0.5, 0.015
 VALLEY = 0.5  # least density between two segments over the lower of their peaks
 CONVENTIONAL = 6  # the most segments that are taken without gaps between them
-# More segments than have gaps between them are taken if all are highly stable (Hennig 2007: from this Jaccard index on), and the
-# density dips between every two of them: the halves of one long group are as stable, and have no dip.
+# More segments than have gaps between them are taken if all are highly stable (Hennig 2007: from this Jaccard index on), and
+# the density dips between every two of them: the halves of one long group are as stable, and have no dip.
 HIGHLY_STABLE, DIP = 0.85, 1.0
 BOOTSTRAPS = 20
 RESTARTS = 5  # of K-means on a resample
@@ -55,9 +55,9 @@ def choose(points: Matrix, settings: Clustering, keep: int | None = None) -> Cho
 
     Candidates are the numbers from `min_segments` to `max_segments` that are stable: median adjusted Rand index of the
     bootstrap ≥ 0.8, every segment's mean Jaccard index ≥ 0.6 and share ≥ 3 %. Of those with a valley between every two
-    segments, half as dense as the lower peak or less, the largest is taken: natural. A larger one up to 6 goes before it if each
-    of its segments is highly stable (Jaccard index ≥ 0.85: Hennig 2007) and between every two the density dips by more than
-    chance, and where there are no gaps the largest up to 6 does: reproducible. Without any: `min_segments`, constructive.
+    segments, half as dense as the lower peak or less, the largest is taken: natural. A larger one up to 6 goes before it if
+    each of its segments is highly stable (Jaccard index ≥ 0.85: Hennig 2007) and between every two the density dips by more
+    than chance, and where there are no gaps the largest up to 6 does: reproducible. Without any: `min_segments`, constructive.
 
     keep: the number of segments of now. It is taken while it is a candidate; and, if nothing natural takes its place, while its
     stability is ≥ 0.6, no segment of it dissolves (Jaccard index ≥ 0.5: Hennig 2007) and none is smaller than 1.5 %.
