@@ -36,15 +36,18 @@ def continued(points: Matrix, centres: Matrix, free: Collection[int] | None = No
     free: the rows that may move, None for all. A centre to which nobody is nearest stays where it was.
     """
     centres = centres.copy()
+    rows = list(range(len(centres)) if free is None else free)
+    reach = distances(points, centres)
     for _ in range(ITERATIONS):
-        nearest = np.argmin(distances(points, centres), axis=1)
-        moved = centres.copy()
-        there = np.unique(nearest)
-        for segment in there if free is None else [row for row in free if row in there]:
-            moved[segment] = np.round(points[nearest == segment].mean(axis=0), 6) + 0.0
-        if np.array_equal(moved, centres):
+        nearest = np.argmin(reach, axis=1)
+        before = centres[rows]
+        for segment in rows:
+            members = nearest == segment
+            if members.any():
+                centres[segment] = np.round(points[members].mean(axis=0), 6) + 0.0
+        if np.array_equal(before, centres[rows]):
             break
-        centres = moved
+        reach[:, rows] = distances(points, centres[rows])
     return centres
 
 
