@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.adjustment import drift, evaluation, structure
+from segmentation.adjustment import drift
+from segmentation.adjustment.reference import held_against
 from segmentation.clustering.model import Fit, MadeBy, Model, Segment
 from segmentation.clustering.transform import Axis, Transform
 from segmentation.config import Adjustment, Clustering, Config, load
@@ -209,11 +210,7 @@ def _publish(
     folder.put_table("migrations", migrations(members, parent and parent.memberships, earned if walk.amounts else None))
     folder.put_table("features", features.append_column("revenue", money(units)) if walk.amounts else features)
     points = fit.points(features)
-    saved = structure.saved(fit, features, Clustering())
-    reference = {
-        "drift": drift.Reference.of(points, fit.transform, day).document(),
-        "evaluation": evaluation.fitted(fit.distances(features), model.ids, fit.reach(features), None, saved),
-    }
+    reference = held_against(fit, model.ids, features, Clustering(), day)
     if parent is None:
         measured, bins = drift.DRIFT.empty_table(), drift.HISTORY.empty_table()
     else:

@@ -1,5 +1,6 @@
 """A challenger: another fit of today's users, and what it would change against the model that is in force."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -64,17 +65,23 @@ def _inertia(points: Matrix, centres: Matrix) -> float:
     return float((kmeans.distances(points, centres).min(axis=1) ** 2).sum())
 
 
-def moved_along(parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float) -> tuple[Fit, float]:
+def moved_along(
+    parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float, free: Collection[int] = ()
+) -> tuple[Fit, float]:
     """The parent's fit with its centres moved towards the optimum that they lead to in today's points, and how far the
-    furthest of them would be from its anchor; none goes further than `limit`.
+    furthest of them would be from its anchor; none goes further than `limit`. The free ones go all the way.
 
     c = smoothing · parent's + (1 − smoothing) · optimum: evolutionary K-means (Chakrabarti, Kumar, Tomkins 2006).
     points: today's users in the parent's space, (users, features); anchors: (segments, features).
     """
-    offsets = smoothing * parent.centres + (1 - smoothing) * kmeans.continued(points, parent.centres) - anchors
+    optimum = kmeans.continued(points, parent.centres)
+    offsets = smoothing * parent.centres + (1 - smoothing) * optimum - anchors
     lengths = np.sqrt((offsets**2).sum(axis=1, keepdims=True))
     kept = offsets * np.minimum(1.0, limit / np.maximum(lengths, limit))
-    return replace(parent, centres=np.round(anchors + kept, 6) + 0.0), round(float(lengths.max()), 6)
+    centres = np.round(anchors + kept, 6) + 0.0
+    held = [number for number in range(len(centres)) if number not in free]
+    centres[list(free)] = optimum[list(free)]
+    return replace(parent, centres=centres), round(float(lengths[held].max(initial=0.0)), 6)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ structure (`restructure`). A replacement that would move many users is only prop
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from segmentation.adjustment import drift, evaluation, structure
 from segmentation.adjustment.challenge import Compared, Fitted, compare, fitted, moved_along, settled
+from segmentation.adjustment.reference import held_against, still_far_from
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, MadeBy, Model
 from segmentation.config import Features, Recipe
@@ -28,7 +29,8 @@ KEPT_EVALUATIONS = 3
 CLOSED, YOUNG = 3 / 4, 2
 UNASKED = ("lone", "young")  # there was too little to tell what the segments are
 LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
-# What is held against the founding, even where the centres have moved along since.
+# What is held against the founding, even where the centres have moved along since: a segment that fades or parts meanwhile has
+# done so all the same.
 FOUNDED = ("shares", "worth", "saved")
 Document = dict[str, Any]
 
@@ -120,12 +122,13 @@ def decide(today: Today, parent: Standing | None, adopted: Fit | None = None) ->
 def _baseline(today: Today, adopted: Fit | None) -> Decided:
     new = Fitted(adopted, {"structure": "adopted"}) if adopted else today.fitted(keep=None)
     model = Model.founded(new.fit, hash_json(new.fit.document()), today.day, today.made_by)
-    reference = _reference(new.fit, model, today)
-    lacks = today.lacks() if today.recipe.clustering.segments == "auto" and not adopted else {}
+    reference = held_against(new.fit, model.ids, today.features, today.recipe.clustering, today.day)
+    lacks = {} if adopted else today.lacks()
+    lone = lacks and today.recipe.clustering.segments == "auto"  # a number that was asked for is taken, and it is told
     document = {
         "date": today.day.isoformat(),
         "decision": BASELINE,
-        "reason": "lacking" if lacks else "first_day" if today.features.num_rows else "nobody",
+        "reason": "lacking" if lone else "first_day" if today.features.num_rows else "nobody",
         "evidence": {
             "users": today.features.num_rows,
             "features": list(model.features),
@@ -140,6 +143,7 @@ def _baseline(today: Today, adopted: Fit | None) -> Decided:
             "evaluations": [],
             "proposals": [],
             "adopted": adopted is not None,
+            "founded": today.day.isoformat(),
             "days": today.active_days,
         },
     }
@@ -155,32 +159,6 @@ def _baseline(today: Today, adopted: Fit | None) -> Decided:
 
 def _challenged(today: Today) -> int:
     return block(today.day, today.recipe.adjustment.challenge_every_days)
-
-
-def _reference(fit: Fit, model: Model, today: Today, before: Document | None = None) -> Document:
-    """What a model is held against from the day on which it takes force; before: the reference of the same segments until then.
-
-    A segment that fades or parts while its centre moves along has done so all the same: what each was worth, and what one more
-    would have saved, stays what it was at the founding.
-    """
-    saved = structure.saved(fit, today.features, today.recipe.clustering)
-    reach, limit = fit.reach(today.features), fit.cores.reach if fit.cores else None
-    founded = evaluation.fitted(fit.distances(today.features), model.ids, reach, limit, saved)
-    if before:
-        founded.update({name: before["evaluation"][name] for name in FOUNDED if name in before["evaluation"]})
-    return {
-        "drift": drift.Reference.of(fit.points(today.features), fit.transform, today.day).document(),
-        "evaluation": founded,
-    }
-
-
-def _still_far(reference: Document, before: Document) -> None:
-    """Whoever is far from all segments is not forgotten: neither how far that is, nor what one more saves, is measured with
-    them."""
-    founded, earlier = reference["evaluation"], before["evaluation"]
-    founded["far"] = earlier["far"]
-    if "saved" in earlier:
-        founded["saved"] = min(founded["saved"], earlier["saved"])
 
 
 @dataclass(frozen=True)
@@ -199,6 +177,13 @@ class _Day:
         far = parent.reference["evaluation"]["far"]
         members = parent.memberships()
         return compare(parent.model, parent.fit, far, self.before, fit, self.today.features, members, self.today.day)
+
+    def held_against(self, fit: Fit, model: Model, kept: Iterable[str] = ()) -> Document:
+        today = self.today
+        found = held_against(fit, model.ids, today.features, today.recipe.clustering, today.day)
+        before = self.parent.reference["evaluation"]
+        found["evaluation"].update({name: before[name] for name in kept if name in before})
+        return found
 
     # --- the outcomes
 
@@ -224,34 +209,37 @@ class _Day:
 
     def renew(self, compared: Compared, evidence: Document) -> Decided:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
-        reference = _reference(compared.fit, compared.model, self.today, self.parent.reference)
+        reference = self.held_against(compared.fit, compared.model, FOUNDED)
         state = {"challenged": _challenged(self.today), "evaluations": [], "days": self.today.active_days}
         told, bins = {**evidence, **compared.evidence}, drift.HISTORY.empty_table()
         return self._decided(UPDATE, "renewed", told, compared.model, (compared.fit,), reference, bins, [], state)
 
-    def update(self, fit: Fit, evidence: Document, still_far: bool) -> Decided:
+    def update(
+        self, fit: Fit, reason: str, evidence: Document, still_far: bool = False, free: Collection[int] = ()
+    ) -> Decided:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed.
 
-        still_far: that users are far from all segments was not explained, and is not to be forgotten by moving along.
+        still_far: that users are far from all segments was not explained, and is not to be forgotten by moving along. free: the
+        segments that are where their users have settled now, as if founded there.
         """
-        model = replace(self.parent.model, fit=hash_json(fit.document()))
+        model = self.parent.model.moved(fit, free)
         before = drift.Reference.from_document(self.parent.reference["drift"])
         reference = {
-            **_reference(fit, model, self.today, self.parent.reference),
+            **self.held_against(fit, model, FOUNDED[:-1] if free else FOUNDED),
             "drift": before.renewed(self.points, self.today.day).document(),
         }
         if still_far:
-            _still_far(reference, self.parent.reference)
-        return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
+            still_far_from(reference, self.parent.reference)
+        return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
 
     def restructure(
         self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None, still_far: bool = False
     ) -> Decided:
         """still_far: as for `update`; the space is the parent's."""
         model = replace(compared.model, made_by=self.today.made_by)
-        reference = _reference(compared.fit, model, self.today)
+        reference = self.held_against(compared.fit, model)
         if still_far:
-            _still_far(reference, self.parent.reference)
+            still_far_from(reference, self.parent.reference)
         return self._decided(
             RESTRUCTURE,
             reason,
@@ -265,6 +253,7 @@ class _Day:
                 "challenged": _challenged(self.today) + 1,  # the next block's is done with, too
                 "evaluations": [],
                 "adopted": reason == "adopted",
+                "founded": self.today.day.isoformat(),
                 "days": self.today.active_days,
             },
         )
@@ -284,6 +273,7 @@ class _Day:
         today = self.today
         carried = {**self.parent.decision["state"], **state}
         carried["proposals"] = self._open(carried["proposals"])
+        born = max(segment.born for segment in model.segments).isoformat()  # a store of an earlier version says no more
         document: Document = {
             "date": today.day.isoformat(),
             "decision": decision,
@@ -291,7 +281,7 @@ class _Day:
             "evidence": {
                 "users": today.features.num_rows,
                 "segments": len(model.segments),
-                "model_born": max(segment.born for segment in model.segments).isoformat(),
+                "model_born": carried.get("founded", born),
                 **evidence,
             },
             "events": events,
@@ -333,16 +323,17 @@ class _Day:
         by_centres = parent.fit.algorithm == "kmeans"
         young = 0 < YOUNG * days <= today.active_days and not adopted
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
-        along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
+        lost = next((name for name in LOST if name in alarms), None)
+        settling = parent.model.settling(today.day, today.recipe.features.window_days) if lost else ()
+        along, shift = self._along(settling) if alarms and by_centres else (parent.fit, 0.0)
         moved = None
         if "drift" in alarms and by_centres:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
-        lost = next((name for name in LOST if name in alarms), None)
-        decided = None
+        decided, settles = None, False
         if lost and piecewise:
-            found = self._piecewise(along, figures, due)
-            evidence["structure"] = found.evidence
+            found = self._piecewise(along, settling, figures, due)
+            evidence["structure"], settles = found.evidence, found.settles
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
             why = next(
@@ -371,22 +362,26 @@ class _Day:
         if decided:
             return decided
         pending = not lost and (figures["halved"] or figures["parted"])  # moving the centres along would hide it
+        if settles:
+            return self.update(along, "settled", evidence, free=settling)
         if moved is not None and not moved.differs and not pending:
-            return self.update(moved.fit, {**moved.evidence, **evidence}, still_far="far" in alarms)
+            return self.update(along, "drift", {**moved.evidence, **evidence}, still_far="far" in alarms)
         return self.hold(
             "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated",
             evidence,
             {"evaluations": evaluations, **({"challenged": _challenged(today)} if scheduled else {})},
         )
 
-    def _along(self) -> tuple[Fit, float]:
-        """The parent's fit with its centres moved along, on the sample that a model is fitted on."""
+    def _along(self, free: Collection[int]) -> tuple[Fit, float]:
+        """The parent's fit with its centres moved along, on the sample that a model is fitted on; the free ones all the way."""
         fit, settings = self.parent.fit, self.today.recipe.adjustment
         anchors = np.array([segment.centre for segment in self.parent.model.segments])
         sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
-        return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift)
+        return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift, free)
 
-    def _piecewise(self, along: Fit, figures: Document, due: list[Document]) -> structure.Piecewise:
+    def _piecewise(
+        self, along: Fit, settling: Collection[int], figures: Document, due: list[Document]
+    ) -> structure.Piecewise:
         """What explains that users are far from all segments, that one has faded, or has parted."""
         parent, recipe = self.parent, self.today.recipe
         founded = parent.reference["evaluation"]
@@ -402,12 +397,13 @@ class _Day:
         return structure.piecewise(
             parent.fit,
             along,
+            settling,
             founded["far"],
             self.before,
             faded,
             far_share,
             saved_then,
-            "parted" in segments,
+            [parent.model.ids.index(name) for name in segments.get("parted", ())],
             recipe.clustering,
         )
 

@@ -6,7 +6,7 @@ because a few users came. Here all segments stay but those that are added or lef
 happened, and is found as what it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,37 +41,41 @@ class Piecewise:
     """fit: the parent's segments but for those that are new or left out, None if none is; evidence: the share of users who are
     further from every segment than the parent's 99 % distance (rounded): as it is (`now`), with the centres moved along as far
     as an update may (`along`), with a segment more (`grown`, once for each that was tried; `saved`: what each saves), and
-    without the faded ones (`without`, if there are any). still_far: too many are far, and no segment for them was found.
+    without the faded ones (`without`, if there are any). still_far: too many are far, and no segment for them was found;
+    settles: no segment is needed for them, but that those that there are move along.
     """
 
     fit: Fit | None
     evidence: dict[str, Any]
     still_far: bool
+    settles: bool
 
 
 def piecewise(
     parent: Fit,
     along: Fit,
+    settling: Collection[int],
     far: float,
     before: pa.Table,
     faded: Mapping[int, float],
     far_share: float,
     saved_then: float,
-    parted: bool,
+    parted: Collection[int],
     settings: Clustering,
 ) -> Piecewise:
     """Another structure, if the alarms are explained by one.
 
-    parent: of K-means; along: its centres moved along; far: its 99 % distance; before: today's users as the parent reads
-    them; faded: of the segments that have lost what they were worth, what they are worth at the most if they are to be left
-    out; far_share: the share of far users that raises an alarm;
-    saved_then: what a segment more saved when the model was made; parted: whether a segment has parted.
+    parent: of K-means; along: its centres moved along; settling: its segments whose users fill the window still; far: its 99 %
+    distance; before: today's users as the parent reads them; faded: of the segments that have lost what they were worth, what
+    they are worth at the most if they are to be left out; far_share: the share of far users that raises an alarm; saved_then:
+    what a segment more saved when the model was made; parted: the segments that have.
 
     * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users, saves half as much
       again as one did when the model was made, and brings home a third of those that are far (beyond the 1 % that always
       are) and as many as raise an alarm, until no alarm is left; and only if they bring home half of them in all, which
-      centres that are moved along do not.
-    * Where one has parted, and none is left out, they are added while each saves three times what one did then.
+      centres that are moved along do not, and too many are far who are not a settling segment's own.
+    * Where one has parted that is not settling, and none is left out, they are added while each saves three times what one did
+      then.
     * First one for the far users alone is tried, beside which all others stay. Where that leaves too many far, because a
       segment has gone to two sides, or where one has parted, its halves are, and are taken if they leave no more.
     * What is added still comes: bots that have gone again are nobody's new segment.
@@ -84,7 +88,8 @@ def piecewise(
     transform = parent.transform.widened(sample)
     points, whole = transform.apply(sample), transform.uncut().apply(sample)
 
-    reach = kmeans.distances(whole, parent.centres).min(axis=1)
+    distances = kmeans.distances(whole, parent.centres)
+    reach, mine = distances.min(axis=1), np.isin(np.argmin(distances, axis=1), list(settling))
     lately = _lately(sample)
 
     def away(centres: Matrix) -> Flags:
@@ -114,14 +119,15 @@ def piecewise(
         return kept
 
     now, moved = beyond(parent.centres), beyond(along.centres)
-    # Where one has gone to another, the two are not to be cut anew before it is left out.
-    parted = parted and len(lasting(parent.centres, now)) == len(parent.centres)
+    settles = home(now, moved, EXPLAINED) or float((away(parent.centres) & ~mine).mean()) <= far_share
+    # Where one has gone to another, the two are not to be cut anew before it is left out; nor is what has not settled yet.
+    cut = bool(set(parted) - set(settling)) and len(lasting(parent.centres, now)) == len(parent.centres)
     evidence: dict[str, Any] = {"now": now, "along": moved, "grown": [], "saved": []}
     centres, left = parent.centres, now
     sure = (centres, left)
     while len(centres) < settings.max_segments:
-        strangers = left > far_share and not home(now, moved, EXPLAINED)
-        if not strangers and not parted:
+        strangers = left > far_share and not settles
+        if not strangers and not cut:
             break
         found = None
         for begun in ([away(centres)] if strangers else []) + [None]:
@@ -130,14 +136,14 @@ def piecewise(
             evidence["grown"].append(then)
             evidence["saved"].append(grown.saved.mean)
             # What is new has not parted.
-            apart = parted and grown.saved.segment < len(parent.centres) and grown.saved.mean > PARTED * saved_then
+            apart = cut and grown.saved.segment < len(parent.centres) and grown.saved.mean > PARTED * saved_then
             homes = home(left, then, STEP) and left - then >= far_share
-            settles = strangers and homes and grown.saved.mean > SETTLED * saved_then
+            group = strangers and homes and grown.saved.mean > SETTLED * saved_then
             new = np.argmin(kmeans.distances(points, grown.centres), axis=1) == len(centres)
             better = found is None or then <= found[1]
-            if grown.smallest >= SMALLEST_SHARE and (apart or settles) and better and _comes(lately, new):
+            if grown.smallest >= SMALLEST_SHARE and (apart or group) and better and _comes(lately, new):
                 found = grown.centres, then, apart
-            if then <= far_share if found else home(left, then, STEP) and not parted:
+            if then <= far_share if found else home(left, then, STEP) and not cut:
                 break
         if not found:
             break
@@ -145,14 +151,15 @@ def piecewise(
         if apart or home(now, left, EXPLAINED):
             sure = (centres, left)
     centres, left = sure
-    still_far = left > far_share and not home(now, moved, EXPLAINED)
+    still_far = left > far_share and not settles
     kept = lasting(centres, left)
     if len(kept) < len(centres):
         evidence["without"] = beyond(centres[kept])
     elif centres is parent.centres:
-        return Piecewise(None, evidence, still_far)
-    centres = centres[kept]
-    return Piecewise(replace(parent, transform=transform, centres=np.unique(centres, axis=0)), evidence, still_far)
+        settles = (settles and now > far_share) or bool(set(parted) & set(settling))
+        return Piecewise(None, evidence, still_far, settles)
+    fit = replace(parent, transform=transform, centres=np.unique(centres[kept], axis=0))
+    return Piecewise(fit, evidence, still_far, settles=False)
 
 
 def _lately(features: pa.Table) -> Flags | None:

@@ -32,8 +32,12 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
             if reason != "first_day":
                 return texts(f"decision.first_{reason}", **places)
             features = _features(evidence["features"], texts)
-            return texts("decision.first_day", features=features, structure=_structure(evidence, texts), **places)
+            founded = texts("decision.first_day", features=features, structure=_structure(evidence, texts), **places)
+            return founded + texts("decision.first_few", **places) if "lacks" in evidence else founded
         case "update":
+            if reason == "settled":
+                why = texts(f"decision.why_{evidence['alarms'][0]['reason']}", **places)
+                return texts("decision.settled", why=why)
             shift = f"{evidence['centre_shift']:.2f}"
             return texts("decision.renewed" if reason == "renewed" else "decision.update", shift=shift, **places)
         case "restructure":

@@ -1,7 +1,8 @@
 """A fit (what clustering learned, named by its content) and a model (a fit with the segment ids of its centres)."""
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -144,6 +145,21 @@ class Model:
     def states(self, fit: Fit) -> tuple[str, ...]:
         """The names of the columns of the fit's distances: the segments' ids, and NOISE if it has that."""
         return (*self.ids, NOISE) if fit.has_noise else self.ids
+
+    def settling(self, day: date, window_days: int) -> tuple[int, ...]:
+        """The places of the segments that came later than others, and less than a window ago: what their users do fills the
+        window still, and takes them further than a segment that has settled goes."""
+        first = min((segment.born for segment in self.segments), default=day)
+        filled = day - timedelta(days=window_days)
+        return tuple(number for number, one in enumerate(self.segments) if one.born > max(first, filled))
+
+    def moved(self, fit: Fit, settled: Collection[int]) -> Self:
+        """With centres that have moved along, to those of the fit; the settled ones are as if founded there."""
+        segments = tuple(
+            replace(one, centre=tuple(fit.centres[number].tolist())) if number in settled else one
+            for number, one in enumerate(self.segments)
+        )
+        return replace(self, fit=hash_json(fit.document()), segments=segments)
 
     @classmethod
     def founded(cls, fit: Fit, name: str, born: date, made_by: MadeBy) -> Self:

@@ -21,6 +21,14 @@ def test_a_world_in_which_nothing_changes_keeps_its_segments_through_challenges(
     assert len(shop.ids) == 3
 
 
+def test_a_number_that_is_asked_for_is_taken_though_there_is_too_little_data_and_that_is_told() -> None:
+    decision = Shop(clustering={"segments": 3}).run(crowd(users=60), active_days=3)
+    assert (decision["reason"], decision["evidence"]["segments"]) == ("first_day", 3)
+    assert decision["evidence"]["lacks"] == {"users": [60, 100], "days": [3, 7]}
+    assert "too little data to rely on them" in decision["sentence"]
+    assert "lacks" not in Shop(clustering={"segments": 3}).run(crowd(users=120))["evidence"]
+
+
 def test_a_gap_shifts_no_evaluation_beyond_its_block() -> None:
     shop = Shop()
     shop.run(crowd())
@@ -66,6 +74,29 @@ def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: 
     assert shop.ids > before
     assert len(shop.ids) == 4
     assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_new_segment_goes_along_with_its_users_as_they_fill_the_window() -> None:
+    """110 newcomers, who are found while most of what they do lies ahead of them: by then they are far from where that was."""
+    dice = np.random.default_rng(5)
+    newcomers = np.array([9.0, 9.0]) + dice.normal(0, 0.5, (110, 2))
+    places = walking(crowd())
+    more = walking(newcomers, seed=2)
+
+    def today(number: int) -> np.ndarray:
+        on = np.array([10.0, 6.0]) * min(max((number - 14) / 30, 0), 1)
+        return np.vstack([places(number), more(number) + on]) if number >= 10 else places(number)
+
+    shop = Shop(adjustment={"ask_above": 0.9})
+    decisions = shop.days(today, 90)
+    changes = [one for one in told(decisions)[1:] if one[1] != "hold"]
+    assert [one[1:] for one in changes if one[1] == "restructure"] == [("restructure", "far")]
+    assert ("update", "settled") in [one[1:] for one in changes]
+    assert len(shop.ids) == 4
+    assert [one["reason"] for one in decisions[60:]].count("unexplained") == 0
+    (new,) = [one for one in shop.decided[-1].model.segments if one.born > FIRST]
+    fit = shop.decided[-1].fits[0]
+    assert new.centre == tuple(fit.centres[shop.decided[-1].model.segments.index(new)])
 
 
 def test_a_group_that_comes_from_far_outside_is_born_though_it_is_wider_than_all_others() -> None:

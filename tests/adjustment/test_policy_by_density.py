@@ -82,3 +82,5 @@ def test_what_happens_leads_to_the_restructure_that_it_deserves(
     found = [sum(event in names for event in events) for names in (("born", "split"), ("died", "merged", "absorbed"))]
     assert found == [begins, ends]
     assert len(shop.ids) == 4 + begins - ends
+    # A model without a new segment is a new one, too.
+    assert decisions[day + 1]["evidence"]["model_born"] == decisions[day]["date"]

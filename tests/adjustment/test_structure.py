@@ -1,6 +1,6 @@
 """Segments are added where users are far from all, and left out where nobody is left; all others stay as they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,10 +44,12 @@ def changed(
     faded: Mapping[int, float] | None = None,
     saved_then: float = 0.0,
     parted: bool = False,
+    settling: Collection[int] = (),
     **settings: int,
 ) -> Piecewise:
     clustering = SETTINGS.model_copy(update=settings)
-    return piecewise(fit, fit, far, table(points), faded or {}, 0.02, saved_then, parted, clustering)
+    every = range(len(fit.centres)) if parted else ()
+    return piecewise(fit, fit, settling, far, table(points), faded or {}, 0.02, saved_then, every, clustering)
 
 
 def own_units(fit: Fit) -> np.ndarray:
@@ -134,7 +136,7 @@ def test_who_does_not_come_any_more_is_no_new_segment(parted: bool) -> None:
     def grown(newcomers: float | None, others: float | None, name: str = "recency") -> bool:
         days = pa.array([others] * 750 + [0.0] * 250 + [newcomers] * 100, pa.float64())
         today = there.append_column(name, days)
-        return piecewise(fit, fit, far, today, {}, 0.02, 0.0, parted, SETTINGS).fit is not None
+        return piecewise(fit, fit, (), far, today, {}, 0.02, 0.0, range(4) if parted else (), SETTINGS).fit is not None
 
     assert grown(newcomers=2.0, others=5.0)
     assert not grown(newcomers=9.0, others=5.0)
@@ -157,7 +159,22 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     today = crowd(FOUR) + np.array([2.5, 0.0])
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
-    assert piecewise(fit, moved, far, table(today), {}, 0.02, 0.0, False, SETTINGS).fit is None
+    found = piecewise(fit, moved, (), far, table(today), {}, 0.02, 0.0, (), SETTINGS)
+    assert (found.fit, found.still_far, found.settles) == (None, False, True)
+
+
+@pytest.mark.parametrize("settling", [False, True])
+def test_what_is_far_in_a_segment_that_has_not_settled_is_its_own(settling: bool) -> None:
+    """A group of newcomers spreads, as the window fills: it is no two groups, and gets the place that it needs."""
+    fit, far = founded(crowd([*FOUR, (18, 4.5, 200)]), 5)
+    number = int(np.argmax(own_units(fit)[:, 0]))
+    today = crowd([*FOUR, (18, 1.5, 100), (18, 7.5, 100)])
+    for limit, parted, those in ((far, False, [number]), (100 * far, True, range(5))):
+        found = changed(fit, limit, today, parted=parted, settling=those if settling else [])
+        assert (found.fit is None, found.settles, found.still_far) == (settling, settling, False)
+    elsewhere = changed(fit, far, np.vstack([today, crowd([(25, -9, 100)], seed=1)]), settling=[number])
+    assert elsewhere.fit is not None
+    assert not elsewhere.settles
 
 
 def test_a_segment_that_parted_becomes_two() -> None:
@@ -240,7 +257,7 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
     reordered = today.take(np.random.default_rng(0).permutation(today.num_rows)).sort_by("user_id")
-    first, again = (piecewise(fit, fit, far, rows, {}, 0.02, 0.0, False, SETTINGS) for rows in (today, reordered))
+    first, again = (piecewise(fit, fit, (), far, rows, {}, 0.02, 0.0, (), SETTINGS) for rows in (today, reordered))
     assert first.fit is not None
     assert again.fit is not None
     assert first.fit.document() == again.fit.document()

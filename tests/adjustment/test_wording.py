@@ -44,6 +44,7 @@ DECISIONS = [
         for name in ("natural", "reproducible", "constructive", "kept", "given", "adopted", "density")
     ),
     decided("baseline", "first_day", structure="given", segments_asked=9),
+    decided("baseline", "first_day", structure="given", segments_asked=4, lacks=LACKS),
     decided("baseline", "lacking", lacks=LACKS),
     decided("baseline", "nobody"),
     *(decided("hold", reason) for reason in ("ordinary", "nobody")),
@@ -56,6 +57,7 @@ DECISIONS = [
     challenged("far", "proposed", {"users": 0.31}),  # a shop without amounts
     challenged("far", "waiting"),
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
+    decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
     decided("update", "renewed", evaluation=EVALUATION, centre_shift=0.41),
     *(decided("restructure", reason, EVENTS, evaluation=EVALUATION, impact=IMPACT) for reason in ("far", "halved")),
     *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted", "young")),
@@ -102,6 +104,16 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
             decided("baseline", "lacking", lacks=LACKS),
             "First day of the history: there is too little data to tell segments apart (12 users of 100, 3 days with rows "
             "of 7), so everyone is in one.",
+        ),
+        (
+            decided("baseline", "first_day", structure="given", segments_asked=4, lacks=LACKS),
+            "First day of the history: 4 segments were founded on 1,200 users, by recency, frequency. 4 is the number that was "
+            "asked for. There is too little data to rely on them (12 users of 100, 3 days with rows of 7).",
+        ),
+        (
+            decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
+            "The centres were moved to where the users are (3.4% of the users were far from every segment): that explains it, "
+            "and no segment more or fewer is needed.",
         ),
         (
             decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
