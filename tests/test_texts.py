@@ -54,6 +54,7 @@ def test_every_text_is_used(made_up: Config, tmp_path: Path) -> None:
         "states.NOISE",
         "portraits.",
         "terminal.",
+        "lives.",
         "columns.",
         "tables.",
         "reasons.",

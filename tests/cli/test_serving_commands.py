@@ -158,6 +158,7 @@ COMMANDS = (
     "actions --user u01",
     "effect",
     "segments",
+    "segments --history",
     "decisions",
 )
 
