@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from segmentation.cli.tables import headed, whole
+from segmentation.cli.tables import headed, labels, whole
 from segmentation.monitor.read_models import Record
 from segmentation.texts import Texts
 
@@ -72,7 +72,6 @@ def _kept(table: Table, days: list[Record], texts: Texts) -> None:
     lacking = [row for row in evaluations if row["reason"] == "lacking"]
     nobody = sum(row["reason"] == "nobody" for row in days)
     drifted = sorted({name for row in evaluations for name in row["evidence"]["evaluation"]["drift"]})
-    labels = ", ".join(texts.known("features", name) for name in drifted)
     told = texts(
         "terminal.kept",
         days=whole(len(days)),
@@ -82,6 +81,6 @@ def _kept(table: Table, days: list[Record], texts: Texts) -> None:
         unexplained=texts("terminal.kept_unexplained", times=whole(unexplained)) if unexplained else "",
         lacking=texts("terminal.kept_lacking", times=whole(len(lacking))) if lacking else "",
         nobody=texts("terminal.kept_nobody", days=whole(nobody)) if nobody else "",
-        drifted=texts("terminal.kept_drifted", features=labels) if drifted else "",
+        drifted=texts("terminal.kept_drifted", features=labels(drifted, texts)) if drifted else "",
     )
     table.add_row(days[0]["date"], hold, escape(told))

@@ -1,6 +1,7 @@
 """Read models as tables for people in a terminal."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -57,6 +58,11 @@ def headed(texts: Texts, *columns: str) -> Table:
     return table_of(*named)
 
 
+def labels(features: Iterable[str], texts: Texts) -> str:
+    """Features by their names in the language, as a list."""
+    return texts("page.comma").join(texts.known("features", name) for name in features)
+
+
 def whole(value: int | None) -> str:
     """A whole number with separators; a dash for None."""
     return NOTHING if value is None else f"{value:,}"
@@ -98,7 +104,7 @@ def segments(console: Console, rows: list[Record], features: list[str], texts: T
     noise = round(users / part) - users if part else 0  # shares are of everyone
     more = texts("terminal.in_none", users=whole(noise)) if noise else ""
     console.print(texts("terminal.in_segments", users=whole(users), segments=whole(len(rows)), more=more))
-    console.print(f"[dim]{escape(texts('terminal.made_of', features=', '.join(features)))}[/]")
+    console.print(f"[dim]{escape(texts('terminal.made_of', features=labels(features, texts)))}[/]")
 
 
 def migrations(console: Console, record: Record) -> None:

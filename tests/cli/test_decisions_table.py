@@ -98,6 +98,7 @@ def test_days_that_kept_their_segments_say_what_they_were_asked() -> None:
         "9 days until 2024-01-10: the segments were kept; held against the data 3 times; challenged by another model 1 time; "
         "alarmed 2 times by what no other model explains; drifted: Average order value,"
     ) in words(shown(rows))
+    assert "；漂移：平均订单金额、折扣占比、" in words(shown(rows, "zh")).replace(" ", "")
 
 
 def test_days_without_anybody_or_with_too_little_to_judge_are_told() -> None:
