@@ -247,11 +247,21 @@ def planned(console: Console, record: Record) -> None:
 
 
 def adopted(console: Console, record: Record) -> None:
-    console.print(f"Fit {record['fit'][:12]} is in force from the first published day from {record['from_date']} on.")
+    fit, begins, first, last = record["fit"][:12], record["from_date"], record["first_day"], record["last_day"]
+    if record["told_before"]:
+        told = f"is adopted from {begins} on already: to adopt it again changes nothing"
+    elif begins > last:
+        told = f"will be in force from the first published day from {begins} on: the days up to {last} stay as they are"
+    elif begins <= first:
+        told = f"is in force from the first day of the history on, {first}"
+    else:
+        told = f"is in force from the first published day from {begins} on"
+    console.print(f"Fit {fit} {told}.")
     days = record["derived_again"]
     if days:
         span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
-        console.print(f"{counted(len(days), 'day')} to be derived again ({span}): run `segmentation reconcile`.")
+        which = "All " if days[0] == first and len(days) > 1 else ""
+        console.print(f"{which}{counted(len(days), 'day')} to be derived again ({span}): run `segmentation reconcile`.")
 
 
 def quality(console: Console, record: Record) -> None:
