@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from languages import Recording, entries
+from rich.console import Console
 from synthetic import FIRST, synthetic_history
 
+from segmentation.cli import serving_tables
 from segmentation.config import Config
 from segmentation.contracts.expectations import KNOWN
 from segmentation.contracts.rows import DUPLICATE, NO_FLAG, NO_NUMBER, NO_TIME
@@ -18,6 +20,9 @@ from segmentation.contracts.sign_ups import REASON
 from segmentation.errors import ConfigError
 from segmentation.features.catalogue import CATALOGUE
 from segmentation.monitor.report import render
+from segmentation.rules_settings import Rules
+from segmentation.services.pairs import too_many
+from segmentation.services.rules import Nothing
 from segmentation.stages import _with_excluded
 from segmentation.store.store import open_store
 from segmentation.tables import TABLES
@@ -54,6 +59,7 @@ def test_every_text_is_used(made_up: Config, tmp_path: Path) -> None:
         "states.NOISE",
         "portraits.",
         "terminal.",
+        "lives.",
         "columns.",
         "tables.",
         "reasons.",
@@ -95,6 +101,27 @@ def test_every_reason_of_a_row_and_every_warning_has_words() -> None:
     }
     assert {f"observed.{name}" for name in names} == {key for key in entries("en") if key.startswith("observed.")}
     assert {f"tables.{name}" for name in TABLES} == {key for key in entries("en") if key.startswith("tables.")}
+
+
+@pytest.mark.parametrize(
+    ("fits", "advice"), [(70, "min_support = 0.0700（即 70 个购物篮）"), (1001, "没有合适的支持度")]
+)
+def test_too_many_itemsets_are_told_in_every_language(fits: int, advice: str) -> None:
+    problem = str(too_many(1000, Rules(), 3, fits))
+
+    def shown(lang: str) -> str:
+        console = Console(width=500)
+        with console.capture() as capture:
+            serving_tables.rules(console, {"nothing": "too_many", "problem": problem}, Texts(lang), special=False)
+        return capture.get().strip()
+
+    assert shown("en") == problem
+    told = shown("zh")
+    assert advice in told
+    assert set(re.findall("[a-z_]{2,}", told)) <= {"rules", *Rules.model_fields}
+    reasons = {f"rules.{name}" for name in ("too_many", "too_many_fits", "too_many_anyway", *Nothing)}
+    others = {"title", "lead", "shop", "special", "behind", "behind_special", "caveat", "none"}
+    assert reasons | {f"rules.{name}" for name in others} == {key for key in entries("en") if key.startswith("rules.")}
 
 
 def test_a_day_is_written_as_the_language_does() -> None:

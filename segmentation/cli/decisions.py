@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from segmentation.cli.tables import headed, whole
+from segmentation.cli.tables import headed, labels, whole
 from segmentation.monitor.read_models import Record
 from segmentation.texts import Texts
 
@@ -66,13 +66,13 @@ def _kept(table: Table, days: list[Record], texts: Texts) -> None:
     if len(days) == 1:
         table.add_row(days[0]["date"], hold, escape(days[0]["sentence"]))
         return
-    evaluations = [row for row in days if "evaluation" in row["evidence"]]
+    lacking = sum(row["reason"] == "lacking" for row in days)
+    # Figures of too little data are noted, but nothing is judged by them.
+    evaluations = [row for row in days if "evaluation" in row["evidence"] and row["reason"] != "lacking"]
     challenges = sum("challenge" in row["evidence"] for row in evaluations)
     unexplained = sum(row["reason"] == "unexplained" for row in evaluations)
-    lacking = [row for row in evaluations if row["reason"] == "lacking"]
     nobody = sum(row["reason"] == "nobody" for row in days)
     drifted = sorted({name for row in evaluations for name in row["evidence"]["evaluation"]["drift"]})
-    labels = ", ".join(texts.known("features", name) for name in drifted)
     told = texts(
         "terminal.kept",
         days=whole(len(days)),
@@ -80,8 +80,8 @@ def _kept(table: Table, days: list[Record], texts: Texts) -> None:
         evaluated=texts("terminal.kept_evaluated", times=whole(len(evaluations))) if evaluations else "",
         challenged=texts("terminal.kept_challenged", times=whole(challenges)) if challenges else "",
         unexplained=texts("terminal.kept_unexplained", times=whole(unexplained)) if unexplained else "",
-        lacking=texts("terminal.kept_lacking", times=whole(len(lacking))) if lacking else "",
+        lacking=texts("terminal.kept_lacking", times=whole(lacking)) if lacking else "",
         nobody=texts("terminal.kept_nobody", days=whole(nobody)) if nobody else "",
-        drifted=texts("terminal.kept_drifted", features=labels) if drifted else "",
+        drifted=texts("terminal.kept_drifted", features=labels(drifted, texts)) if drifted else "",
     )
     table.add_row(days[0]["date"], hold, escape(told))

@@ -61,7 +61,7 @@ def segments(
     lives: Annotated[
         bool, typer.Option("--history", help="The life of every segment up to the day, also of those that are no more.")
     ] = False,
-    lang: Annotated[Language, typer.Option(help="The language of the names.")] = Language.en,
+    lang: Annotated[Language, typer.Option(help="The language.")] = Language.en,
     as_json: Json = False,
 ) -> None:
     """The segments of a day: name, users, share, revenue, what their users are like on average, and what they are made of."""
@@ -73,7 +73,7 @@ def segments(
     store = open_history(context)
     day = day or read_models.latest(store.state())
     if lives:
-        show(lives_record.lives(store, day), as_json, lives_table.lives)
+        show(lives_record.lives(store, day), as_json, lives_table.lives, texts=Texts(lang.value))
         return
     rows, features = names.segments(store, day, lang.value), read_models.model_features(store, day)
     show(rows, as_json, tables.segments, features=features, texts=Texts(lang.value))

@@ -160,6 +160,8 @@ def adopt(
 
     Any fit that the store keeps can be taken. To go back to the model of an earlier day, give the `fit` that is in the
     model.json of its snapshot. With a --from in the past that day and all published days after it are derived again.
+
+    An id that has ended does not come back: where segments had ended since, going back to an older fit makes new ones.
     """
     from segmentation import history
     from segmentation.cli import tables
@@ -168,15 +170,20 @@ def adopt(
     store = open_history(context)
     adoption = adoptions.meant(store, fit, first, who)
     adoptions.refuse_without_effect(store, adoption)
+    told = adoptions.is_told(store.state(), adoption)
     adoptions.record(store, adoption)
     stale = history.stale(open_config(context))
+    published = sorted(store.state().published)
     taken = {
         "fit": adoption.fit,
         "from_date": adoption.from_date.isoformat(),
         "who": adoption.who,
+        "told_before": told,
+        "first_day": published[0].isoformat(),
+        "last_day": published[-1].isoformat(),
         "stale": [day.isoformat() for day in stale],
         # Each day depends on the one before it.
-        "derived_again": [day.isoformat() for day in sorted(store.state().published) if stale and day >= stale[0]],
+        "derived_again": [day.isoformat() for day in published if stale and day >= stale[0]],
     }
     show(taken, as_json, tables.adopted)
 

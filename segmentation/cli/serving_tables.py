@@ -78,7 +78,8 @@ def rules(console: Console, record: Record, texts: Texts, special: bool) -> None
 
 def _nothing(console: Console, record: Record, texts: Texts) -> bool:
     if record["nothing"]:
-        console.print(record["problem"] or texts(f"rules.{record['nothing']}"), markup=False)
+        problem = texts.reworded("rules", record["problem"] or "")
+        console.print(problem or texts(f"rules.{record['nothing']}"), markup=False)
     return bool(record["nothing"])
 
 

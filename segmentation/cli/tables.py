@@ -1,6 +1,7 @@
 """Read models as tables for people in a terminal."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -57,6 +58,11 @@ def headed(texts: Texts, *columns: str) -> Table:
     return table_of(*named)
 
 
+def labels(features: Iterable[str], texts: Texts) -> str:
+    """Features by their names in the language, as a list."""
+    return texts("page.comma").join(texts.known("features", name) for name in features)
+
+
 def whole(value: int | None) -> str:
     """A whole number with separators; a dash for None."""
     return NOTHING if value is None else f"{value:,}"
@@ -98,7 +104,7 @@ def segments(console: Console, rows: list[Record], features: list[str], texts: T
     noise = round(users / part) - users if part else 0  # shares are of everyone
     more = texts("terminal.in_none", users=whole(noise)) if noise else ""
     console.print(texts("terminal.in_segments", users=whole(users), segments=whole(len(rows)), more=more))
-    console.print(f"[dim]{escape(texts('terminal.made_of', features=', '.join(features)))}[/]")
+    console.print(f"[dim]{escape(texts('terminal.made_of', features=labels(features, texts)))}[/]")
 
 
 def migrations(console: Console, record: Record) -> None:
@@ -241,11 +247,21 @@ def planned(console: Console, record: Record) -> None:
 
 
 def adopted(console: Console, record: Record) -> None:
-    console.print(f"Fit {record['fit'][:12]} is in force from the first published day from {record['from_date']} on.")
+    fit, begins, first, last = record["fit"][:12], record["from_date"], record["first_day"], record["last_day"]
+    if record["told_before"]:
+        told = f"is adopted from {begins} on already: to adopt it again changes nothing"
+    elif begins > last:
+        told = f"will be in force from the first published day from {begins} on: the days up to {last} stay as they are"
+    elif begins <= first:
+        told = f"is in force from the first day of the history on, {first}"
+    else:
+        told = f"is in force from the first published day from {begins} on"
+    console.print(f"Fit {fit} {told}.")
     days = record["derived_again"]
     if days:
         span = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}"
-        console.print(f"{counted(len(days), 'day')} to be derived again ({span}): run `segmentation reconcile`.")
+        which = "All " if days[0] == first and len(days) > 1 else ""
+        console.print(f"{which}{counted(len(days), 'day')} to be derived again ({span}): run `segmentation reconcile`.")
 
 
 def quality(console: Console, record: Record) -> None:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from segmentation.action_rules import ActionRule
 from segmentation.errors import SegmentationError
 from segmentation.monitor.names import named
-from segmentation.monitor.read_models import Record, features_of, read_table, served_on
+from segmentation.monitor.read_models import Record, features_of, read_table, served_on, user
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
 from segmentation.store.store import Store
@@ -52,6 +52,7 @@ def of_user(store: Store, day: date, user_id: str, lang: str = "en") -> Record:
     members = read_table(store, published, "memberships")
     mine = members.filter(pc.equal(members["user_id"], user_id)).to_pylist()
     if not mine or mine[0]["segment_id"] is None:
+        user(store, user_id)  # raises if there never was such a user
         raise SegmentationError(f"{user_id!r} is in no segment on {day}; `segmentation user {user_id}` tells his days")
     (member,), texts = mine, Texts(lang)
     table = read_table(store, published, "actions")

@@ -182,12 +182,22 @@ class Listing:
         }
         # Not of days without any row: files may be put away once they were read.
         differ = sorted(day for day, rows in accepted.items() if day not in self._days and there[day] not in (0, rows))
-        if differ:
-            more = sum(there[day] - accepted[day] for day in differ)
-            yield (
-                f"the source of {table} has {more:+} rows for {len(differ)} days before the look-back (the first is "
-                f"{differ[0]}): they count once their day is run by date, or lies within lookback_days"
-            )
+        start = self._config.project.start or date.min
+        fed = (  # such a day cannot be run
+            "that is before [project] start, so they only feed windows, and count once lookback_days of a day that is run "
+            "reaches them"
+        )
+        run = "they count once their day is run by date, or lies within lookback_days"
+        for when, days in (
+            (fed, [day for day in differ if day < start]),
+            (run, [day for day in differ if day >= start]),
+        ):
+            if days:
+                more = sum(there[day] - accepted[day] for day in days)
+                yield (
+                    f"the source of {table} has {more:+} rows for {len(days)} days before the look-back (the first is "
+                    f"{days[0]}): {when}"
+                )
 
     def _lacking(self, table: str, files: Sequence[FileIndex], asked: set[date]) -> Iterator[str]:
         """A warning of files of the days asked for without a column that others have. (One that the configuration names

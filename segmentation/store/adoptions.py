@@ -1,7 +1,6 @@
 """A person takes a fit: a record of the log, and an input of the history from its day on."""
 
 from datetime import date
-from typing import Any
 
 from segmentation.dates import ONE_DAY
 from segmentation.errors import ConfigError, SegmentationError
@@ -49,12 +48,15 @@ def refuse_without_effect(store: Store, adoption: Adoption) -> None:
         )
 
 
+def is_told(state: State, adoption: Adoption) -> bool:
+    """Whether the log says so already, with none after it that takes the same day."""
+    parent = max((day for day in state.published if day < adoption.from_date), default=date.min)
+    takes = min((day for day in state.published if day >= adoption.from_date), default=date.max)
+    rivals = [known for known in state.adoptions if parent < known.from_date <= takes]  # of these the last one counts
+    return any((known.fit, known.from_date) == (adoption.fit, adoption.from_date) for known in rivals[-1:])
+
+
 def record(store: Store, adoption: Adoption) -> None:
-    """Append the adoption to the log, unless it is the last one there."""
+    """Append the adoption to the log, unless it is told there already."""
     document = {"fit": adoption.fit, "from_date": adoption.from_date.isoformat(), "who": adoption.who}
-
-    def decide(state: State) -> dict[str, Any] | None:
-        told = any((known.fit, known.from_date) == (adoption.fit, adoption.from_date) for known in state.adoptions[-1:])
-        return None if told else {"kind": "adopt", **document}
-
-    store.log.append(decide)
+    store.log.append(lambda state: None if is_told(state, adoption) else {"kind": "adopt", **document})

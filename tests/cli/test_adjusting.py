@@ -120,5 +120,28 @@ def test_a_fit_taken_in_the_past_says_which_days_are_derived_again(shop: Shop) -
     assert (taken["stale"], taken["derived_again"]) == ([str(DAYS[2])], [str(day) for day in (*DAYS[2:], later)])
     assert [row["kind"] for row in json.loads(shop("log", "--json"))].count("adopt") == 1
     assert len(json.loads(shop("reconcile", "--json"))["reconciled"]) == 4
-    shop("adopt", fit, "--from", str(DAYS[2]))
+    told = shop("adopt", fit, "--from", str(DAYS[2]))
+    assert told == f"Fit {fit[:12]} is adopted from {DAYS[2]} on already: to adopt it again changes nothing.\n"
     shop("verify")
+
+
+def test_a_fit_taken_before_or_after_all_days_says_what_that_means(shop: Shop) -> None:
+    shop.segments(3)
+    shop("run", "--date", str(DAYS[-1] + timedelta(days=1)))
+    first, last = DAYS[0], DAYS[-1] + timedelta(days=1)
+    old, new = (
+        json.loads(next((shop.root / "store" / "snapshots" / f"date={day}").glob("*/model.json")).read_text())["fit"]
+        for day in (first, last)
+    )
+    later = last + timedelta(days=5)
+    told = shop("adopt", old, "--from", str(later))
+    assert f"in force from the first published day from {later} on: the days up to {last} stay as they are." in told
+    assert "derived again" not in told
+    assert "going back to an older fit makes new ones" in " ".join(shop("adopt", "--help").split())
+    told = shop("adopt", new, "--from", str(first - timedelta(days=300)))
+    assert f"Fit {new[:12]} is in force from the first day of the history on, {first}." in told
+    assert f"All 6 days to be derived again ({first} … {last}): run `segmentation reconcile`." in told
+    # Another was taken since, but for other days.
+    told = shop("adopt", old, "--from", str(later))
+    assert f"Fit {old[:12]} is adopted from {later} on already: to adopt it again changes nothing." in told
+    assert [row["kind"] for row in json.loads(shop("log", "--json"))].count("adopt") == 2

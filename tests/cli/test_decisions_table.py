@@ -98,6 +98,7 @@ def test_days_that_kept_their_segments_say_what_they_were_asked() -> None:
         "9 days until 2024-01-10: the segments were kept; held against the data 3 times; challenged by another model 1 time; "
         "alarmed 2 times by what no other model explains; drifted: Average order value,"
     ) in words(shown(rows))
+    assert "；漂移：平均订单金额、折扣占比、" in words(shown(rows, "zh")).replace(" ", "")
 
 
 def test_days_without_anybody_or_with_too_little_to_judge_are_told() -> None:
@@ -105,10 +106,11 @@ def test_days_without_anybody_or_with_too_little_to_judge_are_told() -> None:
     rows += [day(8, "hold", "nobody"), day(9, "hold", "nobody")]
     for row in rows[-2:]:
         del row["evidence"]["evaluation"]
-    text = words(shown(rows))
-    assert (
-        "held against the data 1 time; too little data to judge them 1 time; nobody there on 2 days; drifted:" in text
-    )
+    kept = "9 days until 2024-01-10: the segments were kept"
+    lacking = "too little data to judge them 1 time; nobody there on 2 days"
+    assert f"{kept}; {lacking}." in words(shown(rows))
+    rows[3] = day(3, "hold", "evaluated")
+    assert f"{kept}; held against the data 1 time; {lacking}; drifted: " in words(shown(rows))
 
 
 def test_a_single_day_says_its_own_sentence() -> None:

@@ -105,7 +105,7 @@ def test_the_other_commands_print_their_record_as_json(run: Run, made_up: Config
         (["history"], ["Snapshot", "baseline", str(LAST), "12 days published."]),
         (
             ["segments"],
-            ["3f0c9a1e", "Recency", "days", "Frequency", "orders", "in 5 segments.", "Made of: recency, frequency"],
+            ["3f0c9a1e", "Recency", "days", "Frequency", "orders", "in 5 segments.", "Made of: Recency, Frequency"],
         ),
         (["migrations"], [f"From {LAST - timedelta(days=7)} (rows) to {LAST} (columns)", "NEW", "Why", "Behaviour"]),
         (["decisions"], [f"{FIRST}", "A made-up baseline."]),

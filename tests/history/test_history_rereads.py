@@ -97,6 +97,26 @@ def test_rows_that_come_after_the_look_back_are_told(tmp_path: Path) -> None:
     assert history.run(config, DAYS[10])["warnings"] == []
 
 
+def test_rows_that_come_for_days_before_the_first_one_count_as_they_are_told_to(tmp_path: Path) -> None:
+    shop = shop_of(tmp_path)
+    config = shop_config(tmp_path, project={"start": DAYS[5]})
+    history.backfill(config, DAYS[5], DAYS[8])
+    for day in (DAYS[4], DAYS[5]):
+        shop.buy(day, "u9", 3.0)
+        shop.write(day)
+    early, late = sorted(history.run(config, DAYS[9])["warnings"], key=lambda warning: str(DAYS[5]) in warning)
+    assert f"+1 rows for 1 days before the look-back (the first is {DAYS[4]}): that is before [project] start" in early
+    assert "they only feed windows, and count once lookback_days of a day that is run reaches them" in early
+    assert f"(the first is {DAYS[5]}): they count once their day is run by date" in late
+    with pytest.raises(ConfigError, match="is before \\[project\\] start"):
+        history.run(config, DAYS[4])
+    source = {"orders": {"path": "orders/*.csv", "options": {"lookback_days": 5}}}
+    longer = shop_config(tmp_path, project={"start": DAYS[5]}, sources=source)
+    assert history.run(longer, DAYS[9])["warnings"] == []
+    assert open_store(config).state().accepted[DAYS[4]].tables["orders"].rows == 7
+    assert history.stale(longer) == DAYS[5:9]
+
+
 def test_a_day_that_is_skipped_asks_for_no_window(tmp_path: Path) -> None:
     """Else a user of long ago would be known to a backfill and unknown to single runs of the same days."""
     shop = shop_of(tmp_path)

@@ -210,7 +210,11 @@ def test_the_actions_of_a_day_and_of_a_user(made):
     )
     nobody = next(user for user in ("u02", "u04", "u08") if user in members)  # no consent
     assert offers.of_user(store, day, nobody)["action"] is None
-    with pytest.raises(SegmentationError, match="'u99' is in no segment"):
+    ever = {user for one in folders(store).values() for user in one.table("memberships")["user_id"].to_pylist()}
+    elsewhere = min(ever - set(members))
+    with pytest.raises(SegmentationError, match=f"'{elsewhere}' is in no segment on {day}; `segmentation user"):
+        offers.of_user(store, day, elsewhere)
+    with pytest.raises(SegmentationError, match="no published day has a user 'u99'"):
         offers.of_user(store, day, "u99")
 
 

@@ -1,6 +1,7 @@
 """The life of every segment, read from days that are made by hand."""
 
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from languages import Recording, entries
+from rich.console import Console
 from synthetic import write_config
 
 from segmentation.cli import main
+from segmentation.cli.lives import lives as table
 from segmentation.clustering.model import Fit, MadeBy, Model
 from segmentation.config import Clustering, Features
 from segmentation.errors import SegmentationError
@@ -19,6 +23,7 @@ from segmentation.store import commits
 from segmentation.store.snapshots import Folder
 from segmentation.store.state import Published
 from segmentation.store.store import Store, open_store
+from segmentation.texts import LANGUAGES
 from segmentation.tracking.identity import carry_over, segment_events
 
 FIRST = date(2026, 1, 5)
@@ -190,8 +195,40 @@ def test_the_command_tells_the_same_as_json_and_in_words(story: Story, capsys: p
         f"took in {small}, now 6% of it",
         "survived a new model (100%)",
         "died: it was nobody's nearest any more",
-        "5 segments, 3 alive (bold). Shares are of the users to whom it was the nearest.",
+        "5 segments, 3 alive (bold). Shares are of the users to whom it was the nearest and who were not far from all.",
     ):
         assert words in shown
     assert empty in shown
     assert "5 segments" not in run("--date", on(0))
+    in_chinese = run("--lang", "zh")
+    assert re.findall("[A-Za-z]{2,}", re.sub(r"\b[0-9a-f]{8}\b", "", in_chinese)) == []
+    for words in (f"分裂为 自身（60%）、{new}（40%）", f"由 {one} 分裂而来", f"并入 {other}（100%）", "共 5 个分群"):
+        assert words in in_chinese
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_whatever_happens_to_a_segment_has_its_words(story: Story, lang: str) -> None:
+    texts = Recording(lang)
+    one, other, small, tiny, empty = story.found(100, 100, 80, 5, 0).ids
+    told = [
+        life_of(one, began="merged", parents=[other, small], end="split", events=[event("split", [one], [one, other])]),
+        life_of(one, began="split", parents=[other], events=[event("merged", [one, small], [other])]),
+        life_of(one, began="split", alive=False, events=[event("merged", [one, small], [one])]),
+        life_of(one, began="merged", alive=False, events=[event("merged", [one, other], [other])]),
+        life_of(one, parents=[other], end="absorbed", events=[event("absorbed", [one], [other])]),
+        life_of(other, events=[event("absorbed", [one], [other]), event("survived", [other], [other])]),
+        life_of(tiny, end="died", events=[event("died", [tiny], [one])]),
+        life_of(empty, end="died", events=[event("died", [empty], [])]),
+    ]
+    table(Console(width=200), told, texts)
+    assert {key for key in entries(lang) if key.startswith("lives.")} <= texts.asked
+
+
+def life_of(segment_id: str, **of: Any) -> dict[str, Any]:
+    life = {"segment_id": segment_id, "name": segment_id, "born": on(0), "began": "born", "parents": [], "users": 5}
+    return {**life, "users_at_birth": 5, "last_day": on(2), "alive": not of.get("end"), "end": None, **of}
+
+
+def event(name: str, origins: list[str], ends: list[str]) -> dict[str, Any]:
+    shares = {origin: dict.fromkeys(ends, 0.5) for origin in origins if ends}
+    return {"date": on(1), "event": name, "from": origins, "to": ends, "overlap": shares, "share_of_to": shares}

@@ -342,6 +342,14 @@ def test_a_person_adopts_a_fit_from_the_first_unpublished_day_on(store: Store) -
     other = store.put_named("fits", {"algorithm": "dbscan"})
     adopt(store, other, on(7), "somebody")
     assert store.state().adopted(on(7), on(6)) == other  # the last word counts
+    adopt(store, fit, on(9), "somebody")
+    adopt(store, other, on(7), "somebody")
+    assert store.state().adopted(on(9), on(6)) == other  # also where another was to follow, and no day is between
+    commits.publish(store, on(8), wanted(store, 8), [])
+    number = store.state().number
+    adopt(store, fit, on(9), "somebody")  # the day that is between now leaves each its own
+    assert store.state().number == number
+    assert store.state().adopted(on(9), on(8)) == fit
     for unknown, message in (("nothing", "the store has no such fit"), ("", "the store has no such fit")):
         with pytest.raises(ConfigError, match=message):
             adopt(store, unknown, None, "somebody")
