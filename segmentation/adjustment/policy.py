@@ -215,7 +215,13 @@ class _Day:
         return self._decided(UPDATE, "renewed", told, compared.model, (compared.fit,), reference, bins, [], state)
 
     def update(
-        self, fit: Fit, reason: str, evidence: Document, still_far: bool = False, free: Collection[int] = ()
+        self,
+        fit: Fit,
+        reason: str,
+        evidence: Document,
+        done: Document,
+        still_far: bool = False,
+        free: Collection[int] = (),
     ) -> Decided:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed.
 
@@ -230,7 +236,8 @@ class _Day:
         }
         if still_far:
             still_far_from(reference, self.parent.reference)
-        return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], {"evaluations": []})
+        state = {"evaluations": [], **done}
+        return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], state)
 
     def restructure(
         self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None, still_far: bool = False
@@ -324,23 +331,22 @@ class _Day:
         young = 0 < YOUNG * days <= today.active_days and not adopted
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
         lost = next((name for name in LOST if name in alarms), None)
-        settling = parent.model.settling(today.day, today.recipe.features.window_days) if lost else ()
-        along, shift = self._along(settling) if alarms and by_centres else (parent.fit, 0.0)
+        along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
         moved = None
         if "drift" in alarms and by_centres:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
         decided, settles = None, False
+        settling = parent.model.settling(today.day, today.recipe.features.window_days) if lost and piecewise else ()
+        there = self._along(settling)[0] if settling else along
         if lost and piecewise:
-            found = self._piecewise(along, settling, figures, due)
+            found = self._piecewise(there, settling, figures, due)
             evidence["structure"], settles = found.evidence, found.settles
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
-            why = next(
-                (name for name in LOST if name in alarms and not (name == "far" and fewer and found.still_far)), lost
-            )
+            of = [name for name in LOST if name in alarms and not (name == "far" and fewer and found.still_far)]
             decided = found.fit and self._challenge(
-                why, found.fit, {}, evidence, evaluations, still_far=found.still_far
+                of[0] if of else lost, found.fit, {}, evidence, evaluations, still_far=found.still_far
             )
         # What calls for a model that is fitted anew.
         reason = None
@@ -362,17 +368,15 @@ class _Day:
         if decided:
             return decided
         pending = not lost and (figures["halved"] or figures["parted"])  # moving the centres along would hide it
+        done = {"challenged": _challenged(today)} if scheduled else {}
         if settles:
-            return self.update(along, "settled", evidence, free=settling)
+            return self.update(there, "settled", evidence, done, free=settling)
         if moved is not None and not moved.differs and not pending:
-            return self.update(along, "drift", {**moved.evidence, **evidence}, still_far="far" in alarms)
-        return self.hold(
-            "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated",
-            evidence,
-            {"evaluations": evaluations, **({"challenged": _challenged(today)} if scheduled else {})},
-        )
+            return self.update(along, "drift", {**moved.evidence, **evidence}, done, still_far="far" in alarms)
+        why = "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated"
+        return self.hold(why, evidence, {"evaluations": evaluations, **done})
 
-    def _along(self, free: Collection[int]) -> tuple[Fit, float]:
+    def _along(self, free: Collection[int] = ()) -> tuple[Fit, float]:
         """The parent's fit with its centres moved along, on the sample that a model is fitted on; the free ones all the way."""
         fit, settings = self.parent.fit, self.today.recipe.adjustment
         anchors = np.array([segment.centre for segment in self.parent.model.segments])

@@ -53,6 +53,14 @@ def test_data_that_moves_takes_the_centres_along() -> None:
     assert decisions[changes[0][0]]["evidence"]["alarms"] == [{"reason": "drift", "features": ["frequency"]}]
 
 
+def test_a_regular_challenge_is_done_with_also_where_the_centres_move_on_that_day() -> None:
+    shop = Shop(adjustment={"drift_distance": 0.05, "challenge_every_days": 28, "max_centre_shift": 0.5})
+    places = walking(crowd())
+    decisions = shop.days(lambda number: places(number) + np.array([0.6, 0.0]) * (number > 5), 43)
+    assert decisions[14]["decision"] == "update"
+    assert [number for number, one in enumerate(decisions) if "challenge" in one["evidence"]] == [14, 42]
+
+
 @pytest.fixture(scope="module")
 def grown() -> Places:
     """From the tenth day on there are 110 users more, where nobody was."""
