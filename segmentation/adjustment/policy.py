@@ -361,13 +361,15 @@ class _Day:
         elif scheduled:
             reason = "scheduled"
         if reason and not decided:
-            keep = None if reason in (*UNASKED, *LOST) else len(parent.model.segments)
-            new = today.fitted(keep)
+            new = today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(parent.model.segments))
             fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering)
             decided = self._challenge(reason, fit, new.evidence, evidence, evaluations, scheduled)
         if decided:
             return decided
-        pending = not lost and (figures["halved"] or figures["parted"])  # moving the centres along would hide it
+        far = figures["far"] > max(settings.far_share, figures["far_noise"])
+        pending = not lost and (
+            far or figures["halved"] or figures["parted"]
+        )  # moving along would hide it, or put it off
         done = {"challenged": _challenged(today)} if scheduled else {}
         if settles:
             return self.update(there, "settled", evidence, done, free=settling)

@@ -84,6 +84,19 @@ def test_a_group_that_is_born_restructures_and_the_others_keep_their_ids(grown: 
     assert evidence["evidence"]["impact"]["users"] == pytest.approx(0.2, abs=0.02)
 
 
+def test_moving_the_centres_along_does_not_put_off_a_birth() -> None:
+    """Far users are seen for the first time on day 14, when the drift since day 6 would move the centres."""
+    people = crowd() + np.random.default_rng(1).uniform(-3, 3, (USERS, 2))
+    newcomers = np.array([12.0, 12.0]) + np.random.default_rng(5).normal(0, 0.5, (26, 2))
+    before, after = walking(people), walking(np.vstack([people, newcomers]))
+    shop = Shop(adjustment={"ask_above": 0.9, "drift_distance": 0.05})
+    decisions = shop.days(
+        lambda number: (after if number >= 10 else before)(number) + np.array([0.9, 0.0]) * (number > 5), 29
+    )
+    assert [alarm["reason"] for alarm in decisions[14]["evidence"]["alarms"]] == ["drift"]
+    assert told(decisions)[1:] == [(21, "restructure", "far")]
+
+
 def test_a_new_segment_goes_along_with_its_users_as_they_fill_the_window() -> None:
     """110 newcomers, who are found while most of what they do lies ahead of them: by then they are far from where that was."""
     dice = np.random.default_rng(5)
