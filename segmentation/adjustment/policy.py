@@ -344,9 +344,10 @@ class _Day:
             evidence["structure"], settles = found.evidence, found.settles
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
-            of = [name for name in LOST if name in alarms and not (name == "far" and fewer and found.still_far)]
+            others = alarms - ({"far"} if fewer and found.still_far else set())
+            why = next((name for name in LOST if name in others), lost)
             decided = found.fit and self._challenge(
-                of[0] if of else lost, found.fit, {}, evidence, evaluations, still_far=found.still_far
+                why, found.fit, {}, evidence, evaluations, still_far=found.still_far
             )
         # What calls for a model that is fitted anew.
         reason = None
