@@ -363,7 +363,8 @@ class _Day:
             reason = "scheduled"
         if reason and not decided:
             new = today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(parent.model.segments))
-            fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering)
+            called = reason != "scheduled"
+            fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering, called)
             decided = self._challenge(reason, fit, new.evidence, evidence, evaluations, scheduled)
         if decided:
             return decided
