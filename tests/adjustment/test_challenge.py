@@ -1,12 +1,14 @@
-"""What makes a proposal the same as another."""
+"""What makes a proposal the same as another, and when another optimum takes the place of the parent's."""
 
 from datetime import date
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from segmentation.adjustment.challenge import Compared
+from segmentation.adjustment.challenge import Compared, settled
+from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit, MadeBy, Model, Segment
 from segmentation.clustering.transform import Transform
 from segmentation.config import Clustering, Features
@@ -58,3 +60,24 @@ def test_other_segments_joined_left_out_or_added_are_another_proposal() -> None:
         key("ABn", A, B, ("died", "C", ""), ("born", "", "n")),
     ]
     assert len(set(keys)) == len(keys)
+
+
+def test_without_an_alarm_another_optimum_must_save_more() -> None:
+    """Of a cloud without groups, whose optima differ by some percent; the shares saved are recomputed here."""
+    names, dice = ("frequency", "monetary"), np.random.default_rng(0)
+    points = np.round(dice.uniform(0, 1, (300, 2)), 6)
+    users = pa.table({"user_id": [f"u{n:03}" for n in range(300)], **dict(zip(names, points.T, strict=True))})
+    best = Fit.of(users, names, Clustering(), 5)
+    places = best.points(users)
+
+    def inertia(centres: np.ndarray) -> float:
+        return float((np.linalg.norm(places[:, None] - centres[None], axis=2).min(axis=1) ** 2).sum())
+
+    seen = set()
+    for seed in range(20):
+        parent = Fit("kmeans", best.transform, kmeans.fit(places, 5, seed, restarts=1))
+        saves = 1 - inertia(best.centres) / inertia(parent.centres)
+        taken = tuple(settled(best, parent, users, users, Clustering(), called) is best for called in (True, False))
+        assert taken == (saves > 0.01, saves > 0.05)
+        seen.add(taken)
+    assert seen == {(False, False), (True, False), (True, True)}

@@ -55,6 +55,15 @@ def test_the_number_of_now_is_kept_while_it_is_stable() -> None:
     assert choose(points, SETTINGS, keep=6).segments == 4  # six are not stable, and four have gaps between them
 
 
+def test_a_convention_that_does_not_repeat_itself_is_kept_while_nothing_natural_takes_its_place() -> None:
+    cloud = np.round(np.random.default_rng(0).normal(0, 1, (600, 3)), 6)
+    choice = choose(cloud, SETTINGS, keep=5)
+    (figures,) = [one for one in choice.candidates if one["segments"] == 5]
+    assert not figures["stable"]
+    assert (choice.segments, choice.structure) == (5, "kept")
+    assert choose(cloud, SETTINGS).segments != 5
+
+
 def test_too_few_users_are_one_segment_and_a_number_that_is_given_is_taken() -> None:
     assert choose(blobs([50, 49], 6), SETTINGS).segments == 1
     given = choose(blobs([50, 49], 6), Clustering(segments=5))
