@@ -202,7 +202,7 @@ def test_the_command_tells_the_same_as_json_and_in_words(story: Story, capsys: p
     assert "5 segments" not in run("--date", on(0))
     in_chinese = run("--lang", "zh")
     assert re.findall("[A-Za-z]{2,}", re.sub(r"\b[0-9a-f]{8}\b", "", in_chinese)) == []
-    for words in (f"分裂为 自身（60%）、{new}（40%）", f"由 {one} 分裂而来", f"并入 {other}（100%）", "共 5 个分群"):
+    for words in (f"分裂为自身（60%）、{new}（40%）", f"由 {one} 分裂而来", f"并入 {other}（100%）", "共 5 个分群"):
         assert words in in_chinese
 
 
