@@ -42,7 +42,7 @@ class Piecewise:
     further from every segment than the parent's 99 % distance (rounded): as it is (`now`), with the centres moved along as far
     as an update may (`along`), with a segment more (`grown`, once for each that was tried; `saved`: what each saves), and
     without the faded ones (`without`, if there are any). still_far: too many are far, and no segment for them was found;
-    settles: no segment is needed for them, but that those that there are move along.
+    settles: no segment is needed for them, but that the new ones go to where they are.
     """
 
     fit: Fit | None
@@ -119,14 +119,14 @@ def piecewise(
         return kept
 
     now, moved = beyond(parent.centres), beyond(along.centres)
-    settles = home(now, moved, EXPLAINED) or float((away(parent.centres) & ~mine).mean()) <= far_share
+    explained = home(now, moved, EXPLAINED) or float((away(parent.centres) & ~mine).mean()) <= far_share
     # Where one has gone to another, the two are not to be cut anew before it is left out; nor is what has not settled yet.
     cut = bool(set(parted) - set(settling)) and len(lasting(parent.centres, now)) == len(parent.centres)
     evidence: dict[str, Any] = {"now": now, "along": moved, "grown": [], "saved": []}
     centres, left = parent.centres, now
     sure = (centres, left)
     while len(centres) < settings.max_segments:
-        strangers = left > far_share and not settles
+        strangers = left > far_share and not explained
         if not strangers and not cut:
             break
         found = None
@@ -151,12 +151,12 @@ def piecewise(
         if apart or home(now, left, EXPLAINED):
             sure = (centres, left)
     centres, left = sure
-    still_far = left > far_share and not settles
+    still_far = left > far_share and not explained
     kept = lasting(centres, left)
     if len(kept) < len(centres):
         evidence["without"] = beyond(centres[kept])
     elif centres is parent.centres:
-        settles = (settles and now > far_share) or bool(set(parted) & set(settling))
+        settles = (bool(settling) and explained and now > far_share) or bool(set(parted) & set(settling))
         return Piecewise(None, evidence, still_far, settles)
     fit = replace(parent, transform=transform, centres=np.unique(centres[kept], axis=0))
     return Piecewise(fit, evidence, still_far, settles=False)

@@ -160,7 +160,9 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
     found = piecewise(fit, moved, (), far, table(today), {}, 0.02, 0.0, (), SETTINGS)
-    assert (found.fit, found.still_far, found.settles) == (None, False, True)
+    assert (found.fit, found.still_far, found.settles) == (None, False, False)
+    settling = piecewise(fit, moved, (0,), far, table(today), {}, 0.02, 0.0, (), SETTINGS)
+    assert (settling.fit, settling.still_far, settling.settles) == (None, False, True)
 
 
 @pytest.mark.parametrize("settling", [False, True])
