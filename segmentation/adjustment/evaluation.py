@@ -138,7 +138,7 @@ def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[
     """
     recent = evaluations[-LAST:]
     reasons: list[dict[str, Any]] = []
-    far = [{"far"} if one["far"] > max(settings.far_share, one["far_noise"]) else set() for one in recent]
+    far = [{"far"} if one["far"] > far_limit(one, settings) else set() for one in recent]
     if _often(far):
         reasons.append({"reason": "far", "share": recent[-1]["far"]})
     if segments := _often([one["halved"] for one in recent]):
@@ -149,6 +149,11 @@ def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[
     if features := _often([one["drift"] for one in recent]):
         reasons.append({"reason": "drift", "features": features})
     return reasons
+
+
+def far_limit(figures: Mapping[str, Any], settings: Adjustment) -> float:
+    """The share of far users beyond which they are too many. figures: an evaluation's."""
+    return float(max(settings.far_share, figures["far_noise"]))
 
 
 def _often(found: Sequence[Collection[str]]) -> list[str]:

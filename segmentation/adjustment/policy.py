@@ -346,9 +346,8 @@ class _Day:
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
             others = alarms - ({"far"} if fewer and found.still_far else set())
             why = next((name for name in LOST if name in others), lost)
-            decided = found.fit and self._challenge(
-                why, found.fit, {}, evidence, evaluations, still_far=found.still_far
-            )
+            if found.fit:
+                decided = self._challenge(why, found.fit, {}, evidence, evaluations, still_far=found.still_far)
         # What calls for a model that is fitted anew.
         reason = None
         if lone or young:
@@ -363,15 +362,14 @@ class _Day:
             reason = "scheduled"
         if reason and not decided:
             new = today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(parent.model.segments))
-            called = reason != "scheduled"
-            fit = settled(new.fit, parent.fit, self.before, today.features, today.recipe.clustering, called)
+            by = today.recipe.clustering
+            fit = settled(new.fit, parent.fit, self.before, today.features, by, called=reason != "scheduled")
             decided = self._challenge(reason, fit, new.evidence, evidence, evaluations, scheduled)
         if decided:
             return decided
-        far = figures["far"] > max(settings.far_share, figures["far_noise"])
-        pending = not lost and (
-            far or figures["halved"] or figures["parted"]
-        )  # moving along would hide it, or put it off
+        # Moving the centres along would hide it, or put it off.
+        far = figures["far"] > evaluation.far_limit(figures, settings)
+        pending = not lost and (far or figures["halved"] or figures["parted"])
         done = {"challenged": _challenged(today)} if scheduled else {}
         if settles:
             return self.update(there, "settled", evidence, done, free=settling)
@@ -400,8 +398,6 @@ class _Day:
             for number, name in enumerate(parent.model.ids)
             if name in limits and name in segments.get("halved", ())
         }
-        saved_then = founded.get("saved", [0.0])[0]
-        far_share = max(recipe.adjustment.far_share, figures["far_noise"])
         return structure.piecewise(
             parent.fit,
             along,
@@ -409,8 +405,8 @@ class _Day:
             founded["far"],
             self.before,
             faded,
-            far_share,
-            saved_then,
+            evaluation.far_limit(figures, recipe.adjustment),
+            founded.get("saved", [0.0])[0],
             [parent.model.ids.index(name) for name in segments.get("parted", ())],
             recipe.clustering,
         )

@@ -84,10 +84,8 @@ def choose(points: Matrix, settings: Clustering, keep: int | None = None) -> Cho
     if keep is not None and keep in stable:
         return Choice(keep, "kept", figures)
     if natural:
-        sure = [
-            figure["segments"] for figure in figures if figure["jaccard"] >= HIGHLY_STABLE and figure["valley"] < DIP
-        ]
-        found = max([*natural, *(segments for segments in conventional if segments in sure)])
+        sure = {one["segments"] for one in figures if one["jaccard"] >= HIGHLY_STABLE and one["valley"] < DIP}
+        found = max([*natural, *sure.intersection(conventional)])
         return Choice(found, "natural" if found in natural else "reproducible", figures)
     if keep is not None and keep <= most:
         return Choice(keep, "kept", figures)
