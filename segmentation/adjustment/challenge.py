@@ -137,7 +137,8 @@ def compare(
     published: the parent's memberships (user_id, segment_id).
 
     Who is further than `far` from every segment of the parent comes from none of them, as noise does: a group that settles
-    where nobody was is born, and not split off its nearest neighbour.
+    where nobody was is born, and not split off its nearest neighbour. Who is noise by it, but published in a segment, comes
+    from that.
     """
     users = features["user_id"].combine_chunks()
     others = before["user_id"].combine_chunks()
@@ -147,7 +148,13 @@ def compare(
     new = np.argmin(fit.distances(features), axis=1)
     states = parent.states(parent_fit)
     origins, origin = states, old
-    if far is not None and not parent_fit.has_noise:
+    if parent_fit.has_noise:
+        # The old model does not know them any more: a group that goes away from its cores is still the group that it was.
+        place = pc.index_in(features["user_id"], value_set=published["user_id"].combine_chunks())
+        names = published["segment_id"].combine_chunks().take(place.combine_chunks())
+        still = pc.fill_null(pc.index_in(names, value_set=pa.array(parent.ids, pa.string())), len(parent.ids))
+        origin = np.where(old == len(parent.ids), np.asarray(still), old)
+    elif far is not None:
         origins, origin = (*states, NOISE), np.where(parent_fit.reach(before) > far, len(states), old)
     counts = identity.overlap(origin, new, (len(origins), len(fit.centres) + fit.has_noise))
     model, events = identity.carry_over(parent, origins, fit, hash_json(fit.document()), day, counts)

@@ -207,12 +207,12 @@ class _Day:
             state or {},
         )
 
-    def renew(self, compared: Compared, evidence: Document) -> Decided:
+    def renew(self, compared: Compared, reason: str, evidence: Document) -> Decided:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
         reference = self.held_against(compared.fit, compared.model, FOUNDED)
         state = {"challenged": _challenged(self.today), "evaluations": [], "days": self.today.active_days}
         told, bins = {**evidence, **compared.evidence}, drift.HISTORY.empty_table()
-        return self._decided(UPDATE, "renewed", told, compared.model, (compared.fit,), reference, bins, [], state)
+        return self._decided(UPDATE, reason, told, compared.model, (compared.fit,), reference, bins, [], state)
 
     def update(
         self,
@@ -337,8 +337,8 @@ class _Day:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
         decided, settles = None, False
-        settling = parent.model.settling(today.day, today.recipe.features.window_days) if lost and piecewise else ()
-        there = self._along(settling)[0] if settling else along
+        settling = parent.model.settling(today.day, today.recipe.features.window_days)
+        there = self._along(settling)[0] if lost and piecewise and settling else along
         if lost and piecewise:
             found = self._piecewise(there, settling, figures, due)
             evidence["structure"], settles = found.evidence, found.settles
@@ -350,6 +350,13 @@ class _Day:
                 decided = self._challenge(why, found.fit, {}, evidence, evaluations, still_far=found.still_far)
         # What calls for a model that is fitted anew.
         reason = None
+        far = figures["far"] > evaluation.far_limit(figures, settings)
+        gone = far or any(parent.model.ids[number] in figures["halved"] for number in settling)
+        if gone and settling and not by_centres:
+            # Before it is an alarm half of a new segment's users may be published as the noise that they are by its old cores.
+            compared = self.compared(today.fitted(keep=None).fit)
+            if not compared.differs:
+                return self.renew(compared, "settled", evidence)
         if lone or young:
             reason = "lone" if lone else "young"
         elif lost and not piecewise:
@@ -368,7 +375,6 @@ class _Day:
         if decided:
             return decided
         # Moving the centres along would hide it, or put it off.
-        far = figures["far"] > evaluation.far_limit(figures, settings)
         pending = not lost and (far or figures["halved"] or figures["parted"])
         done = {"challenged": _challenged(today)} if scheduled else {}
         if settles:
@@ -429,7 +435,7 @@ class _Day:
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
             shift = compared.evidence["centre_shift"]
             renewed = reason == "young" or (scheduled and shift is not None and shift > settings.max_centre_shift)
-            return self.renew(compared, evidence) if renewed else None
+            return self.renew(compared, "renewed", evidence) if renewed else None
         if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far)
         # By density another number of places is found each week: one proposal at a time.

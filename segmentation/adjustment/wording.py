@@ -36,8 +36,10 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
             return founded + texts("decision.first_few", **places) if "lacks" in evidence else founded
         case "update":
             if reason == "settled":
-                why = texts(f"decision.why_{evidence['alarms'][0]['reason']}", **places)
-                return texts("decision.settled", why=why)
+                # By density it is taken before it is an alarm.
+                before = "halved" if evidence["evaluation"]["halved"] else "far"
+                alarm = evidence["alarms"][0]["reason"] if evidence["alarms"] else before
+                return texts("decision.settled", why=texts(f"decision.why_{alarm}", **places))
             shift = f"{evidence['centre_shift']:.2f}"
             return texts("decision.renewed" if reason == "renewed" else "decision.update", shift=shift, **places)
         case "restructure":
@@ -63,7 +65,9 @@ def _structure(evidence: Mapping[str, Any], texts: Texts) -> str:
     asked = evidence["segments_asked"]
     if isinstance(asked, int) and evidence["structure"] == "given" and evidence["segments"] < asked:
         return texts("decision.structure_fewer", asked=whole(asked))
-    return texts(f"decision.structure_{evidence['structure']}", segments=whole(evidence["segments"]))
+    stable = [whole(one["segments"]) for one in evidence.get("candidates", ()) if one["stable"]]
+    places = {"segments": whole(evidence["segments"]), "stable": texts("page.comma").join(stable)}
+    return texts(f"decision.structure_{evidence['structure']}", **places)
 
 
 def _lacks(evidence: Mapping[str, Any], texts: Texts) -> str:

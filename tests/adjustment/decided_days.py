@@ -11,6 +11,7 @@ from segmentation.adjustment.policy import Decided, Standing, Today, decide
 from segmentation.clustering.model import Fit
 from segmentation.config import Adjustment, Clustering, Features, Recipe
 from segmentation.store.content import hash_json
+from segmentation.store.snapshots import NOISE
 
 FIRST = date(2026, 1, 5)  # a Monday
 NAMES = ("frequency", "monetary")  # where users are; not when they were seen last
@@ -33,10 +34,13 @@ def recipe(**sections: Any) -> Recipe:
 
 
 class Shop:
-    """One day after the other."""
+    """One day after the other. patience: for how many days who is noise is published in the segment of before."""
 
-    def __init__(self, **sections: Any) -> None:
-        self.recipe = recipe(**sections)
+    def __init__(self, patience: int = 0, **sections: Any) -> None:
+        self.recipe, self.patience = recipe(**sections), patience
+        self.last: dict[
+            str, tuple[str, int]
+        ] = {}  # by user: the last segment that is not NOISE, and days of noise since
         self.day, self.parent = FIRST, None
         self.decided: list[Decided] = []
 
@@ -54,15 +58,20 @@ class Shop:
         fit = by_name[decided.model.fit]
         near = np.argmin(fit.distances(table), axis=1) if len(points) else []
         states = decided.model.states(fit)
-        members = pa.table(
-            {"user_id": table["user_id"], "segment_id": pa.array([states[n] for n in near], pa.string())}
-        )
+        users = table["user_id"].to_pylist()
+        published = [self.published(user, states[place]) for user, place in zip(users, near, strict=True)]
+        members = pa.table({"user_id": users, "segment_id": pa.array(published, pa.string())})
         self.parent = Standing(
             self.day, decided.model, fit, decided.reference, decided.decision, decided.drift_bins, lambda: members
         )
         self.decided.append(decided)
         self.day += timedelta(days=1)
         return decided.decision
+
+    def published(self, user: str, nearest: str) -> str:
+        last, noisy = self.last.get(user, (nearest, 0))
+        self.last[user] = (last, noisy + 1) if nearest == NOISE else (nearest, 0)
+        return last if nearest == NOISE and noisy < self.patience else nearest
 
     def days(self, places: Places, count: int) -> list[dict[str, Any]]:
         return [self.run(places(number)) for number in range(count)]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from segmentation.adjustment.challenge import Compared, settled
+from segmentation.adjustment.challenge import Compared, compare, settled
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit, MadeBy, Model, Segment
 from segmentation.clustering.transform import Transform
@@ -81,3 +81,31 @@ def test_without_an_alarm_another_optimum_must_save_more() -> None:
         assert taken == (saves > 0.01, saves > 0.05)
         seen.add(taken)
     assert seen == {(False, False), (True, False), (True, True)}
+
+
+def test_by_density_a_group_that_has_left_its_cores_is_still_the_one_that_it_is_published_as() -> None:
+    """Three groups; the users of the last are elsewhere today, noise by the old model, and in the end published so, too."""
+    names, dice, settings = ("frequency", "monetary"), np.random.default_rng(0), Clustering(algorithm="dbscan")
+    points = dice.normal(0, 0.5, (600, 2)) + np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], 200, axis=0)
+
+    def users(places: np.ndarray) -> pa.Table:
+        ids = [f"u{number:03}" for number in range(600)]
+        return pa.table({"user_id": ids, **dict(zip(names, np.round(places, 6).T, strict=True))})
+
+    before, after = users(points), users(points + np.repeat([[0, 0], [0, 0], [5.0, 9.0]], 200, axis=0))
+    parent = Fit.of(before, names, settings, None)
+    made = Model.founded(parent, "a fit", date(2026, 1, 5), MadeBy(Features(), settings))
+    states = np.array(made.states(parent))[np.argmin(parent.distances(before), axis=1)]
+    new = Fit.of(after, names, settings, None)
+    assert set(np.argmin(parent.distances(after), axis=1)[400:]) == {3}
+
+    def events(published: np.ndarray) -> list[str]:
+        table = pa.table({"user_id": after["user_id"], "segment_id": pa.array(published, pa.string())})
+        found = compare(made, parent, None, after, new, after, table, date(2026, 2, 5))
+        return [event["event"] for event in found.events]
+
+    assert events(states) == ["survived"] * 3
+    states[400:500] = "NOISE"
+    assert events(states) == ["survived"] * 3
+    states[400:] = "NOISE"
+    assert events(states) == ["survived", "survived", "died", "born"]

@@ -84,3 +84,25 @@ def test_what_happens_leads_to_the_restructure_that_it_deserves(
     assert len(shop.ids) == 4 + begins - ends
     # A model without a new segment is a new one, too.
     assert decisions[day + 1]["evidence"]["model_born"] == decisions[day]["date"]
+
+
+@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
+def test_a_new_segment_keeps_its_id_while_its_users_leave_its_cores(algorithm: str) -> None:
+    """Its users' habits fill the window for weeks: they are elsewhere by then, out of reach of what they were."""
+    clustering = {"algorithm": algorithm, "eps": 0.2}  # which HDBSCAN does not read
+    shop, dice = Shop(14, clustering=clustering, adjustment={"ask_above": 0.9}), np.random.default_rng(1)
+    others = np.delete(people(), np.flatnonzero(LAST), axis=0)
+
+    def wanders(day: int) -> np.ndarray:
+        points = comes(day, others)
+        points[len(others) :] += min(max(day - BEGINS - 2 * TAKES, 0), 32) / 8  # to where the last group was
+        return points + dice.normal(0, 0.2, points.shape)
+
+    decisions = shop.days(wanders, 130)
+    changes = [(decision, reason) for _, decision, reason in told(decisions)[1:] if decision != "hold"]
+    assert changes[0] == ("restructure", "far")
+    assert ("update", "settled") in changes[1:]
+    assert {decision for decision, _ in changes[1:]} == {"update"}
+    (new,) = shop.ids - set(shop.decided[0].model.ids)
+    group = shop.parent.memberships()["segment_id"].to_pylist()[len(others) :]
+    assert group.count(new) > 0.9 * len(group)

@@ -64,6 +64,9 @@ DECISIONS = [
 ]
 
 
+CANDIDATES = [{"segments": number, "stable": number in (3, 4)} for number in range(2, 6)]
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_text_about_decisions_is_used(lang: str) -> None:
     texts = Recording(lang)
@@ -81,6 +84,12 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
             decided("baseline", "first_day", structure="natural"),
             "First day of the history: 4 segments were founded on 1,200 users, by recency, frequency. "
             "There are gaps between them: they are natural.",
+        ),
+        (
+            decided("baseline", "first_day", structure="reproducible", candidates=CANDIDATES),
+            "First day of the history: 4 segments were founded on 1,200 users, by recency, frequency. "
+            "There are no gaps between them: their number and their borders are a convention, one of those that other "
+            "samples of the users repeat (3, 4).",
         ),
         (
             decided("baseline", "first_day", structure="density", segments=1, users=1),
@@ -112,8 +121,8 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
         ),
         (
             decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
-            "The centres were moved to where the users are (3.4% of the users were far from every segment): that explains it, "
-            "and no segment more or fewer is needed.",
+            "The segments were moved to where their users are (3.4% of the users were far from every segment): that explains "
+            "it, and no segment more or fewer is needed.",
         ),
         (
             decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),

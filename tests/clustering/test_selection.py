@@ -43,6 +43,17 @@ def test_kinds_that_are_told_apart_every_time_count_though_only_some_have_gaps_b
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("apart", "structure"), [(5, "reproducible"), (6, "natural")])
+def test_one_gap_alone_is_natural_only_if_it_is_empty(apart: int, structure: str, seed: int) -> None:
+    """Two long groups. Nothing says that those between whom are some users are two, and not four or six."""
+    dice = np.random.default_rng(seed)
+    choice = choose(np.round(np.vstack([dice.normal(x, [1, 3], (500, 2)) for x in ([0, 0], [apart, 0])]), 6), SETTINGS)
+    assert choice.candidates[0]["valley"] <= 0.5
+    assert choice.structure == structure
+    assert (choice.segments == 2) == (structure == "natural")
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_a_cloud_without_gaps_is_never_natural(seed: int) -> None:
     dice = np.random.default_rng(seed)
     for points in (dice.normal(0, 1, (600, 3)), dice.uniform(-1, 1, (600, 2))):
