@@ -52,13 +52,15 @@ def carry_over(
     two halves the one with the smaller centre), and if none does the id ends. A segment that keeps its id keeps birth date
     and parents too; its centre is the new one. The others get a new id, with those that make it as parents. What goes from
     a segment that keeps its id to another that does is a shift of the border between the two, whatever its size: so far
-    the one does not make the other. Then
+    the one does not make the other. Nor does a segment that ends make anything if all that it would make, two or more, keep
+    the ids of others: it is shared out among them. Then
 
     * an old segment that makes several new ones `split`;
     * a new segment that several make is `merged` from them (some of these may have split: both events are told);
     * an old segment that alone makes one new one, and only that, `survived`;
     * one that makes none, but whose parts of at least 0.25 together are at least half of it, was `absorbed` by those that
-      hold them: the usual end of a small segment that goes into a large one, which goes on as if nothing had come;
+      hold them: the usual end of a small segment that goes into a large one, which goes on as if nothing had come, and of one
+      that is shared out;
     * any other `died`, so one without users today, and one that went to NOISE or to pieces;
     * a new segment that no old one makes is `born`, though its users came from somewhere: from NOISE, which is nobody's
       parent, or each in a small part of a segment that goes on elsewhere.
@@ -138,6 +140,10 @@ class _Ties:
                 heirs[column] = row
         for column, heir in heirs.items():
             makes[[row for row in heirs.values() if row != heir], column] = False  # a shift of their border
+        for row in range(len(makes)):
+            made = _where(makes[row])
+            if len(made) > 1 and row not in heirs.values() and all(column in heirs for column in made):
+                makes[row] = False  # shared out among others, who go on
         absorbed = (users * part).sum(axis=1) >= SURVIVES * total[:, 0]
         return cls(part, makes, heirs, absorbed & part.any(axis=1))
 

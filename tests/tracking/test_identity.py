@@ -117,6 +117,11 @@ CASES = [
         (["a", "b"], [("survived", "a", "a"), ("survived", "b", "b"), ("absorbed", "c", "a,b")]),
     ),
     (
+        "one of a size is shared out among two that go on: not a split and two mergers",
+        ("abc", [[100, 0], [0, 100], [60, 40]]),
+        (["a", "b"], [("survived", "a", "a"), ("survived", "b", "b"), ("absorbed", "c", "a,b")]),
+    ),
+    (
         "what a small one leaves to a large neighbour is no split",
         ("ab", [[1000, 0], [30, 70]]),
         (["a", "b"], [("survived", "a", "a"), ("survived", "b", "b")]),
@@ -280,6 +285,9 @@ def brute_force(
             kept[c] = p
     for p in kept.values():
         made[p] = [c for c in made[p] if kept.get(c, p) == p]
+    for p in set(old) - set(kept.values()):
+        if len(made[p]) > 1 and set(made[p]) <= set(kept):
+            made[p] = []
     makers = {c: [p for p in old if c in made[p]] for c in new}
 
     events: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
