@@ -169,7 +169,7 @@ def adopt(
 
     store = open_history(context)
     adoption = adoptions.meant(store, fit, first, who)
-    adoptions.refuse_without_effect(store, adoption)
+    adoptions.refuse_without_effect(store, adoption, open_config(context).project.end)
     told = adoptions.is_told(store.state(), adoption)
     adoptions.record(store, adoption)
     stale = history.stale(open_config(context))

@@ -34,9 +34,13 @@ def meant(store: Store, fit: str, from_date: date | None, who: str) -> Adoption:
     return Adoption(found[0], from_date or max(state.published) + ONE_DAY, who)
 
 
-def refuse_without_effect(store: Store, adoption: Adoption) -> None:
-    """Raise ConfigError for a fit that the day before has already. (Not for one that is adopted from that day on: a command may
-    be repeated.)"""
+def refuse_without_effect(store: Store, adoption: Adoption, end: date | None) -> None:
+    """Raise ConfigError for a day after the `end` of the history, and for a fit that the day before has already. (Not for one
+    that is adopted from that day on: a command may be repeated.)"""
+    if end and adoption.from_date > end:
+        raise ConfigError(
+            f"the history ends on {end} ([project] end): no day from {adoption.from_date} on would take a fit"
+        )
     state = store.state()
     parent = max((day for day in state.published if day < adoption.from_date), default=min(state.published))
     if state.adopted(adoption.from_date, parent):

@@ -104,6 +104,9 @@ def test_a_person_takes_a_fit_and_the_next_day_has_it(shop: Shop) -> None:
     assert "the store has no such fit" in shop("adopt", "nothing", code=2)
     assert f"fit {name[:12]} is the model of {following} already" in shop("adopt", name, code=2)
     assert f"fit {name[:12]} is the model of {DAYS[0]} already" in shop("adopt", name, "--from", str(DAYS[1]), code=2)
+    configuration = shop.root / "segmentation.toml"
+    configuration.write_text(f"{configuration.read_text()}\n[project]\nend = {following}\n")
+    assert f"the history ends on {following}" in shop("adopt", name, code=2)
     assert [row["kind"] for row in json.loads(shop("log", "--json"))].count("adopt") == 1
     assert json.loads(shop("segments", "--history", "--json"))
 
