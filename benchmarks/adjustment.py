@@ -78,7 +78,7 @@ def truth(seeds: Sequence[int], scenarios: Sequence[str]) -> None:
         "oracle",
     )
     title = f"Planted truth: {planted.USERS:,} users, windows of {planted.WINDOW} days"
-    shown = table(title, *columns, "worst day", "up", "stopped")
+    shown = table(title, *columns, "worst day", "up", "stopped", "up, any", "stopped, any")
     for scenario in scenarios:
         for seed in seeds:
             with tempfile.TemporaryDirectory() as folder:

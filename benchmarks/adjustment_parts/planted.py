@@ -47,7 +47,7 @@ class Trial:
     changes: (days after the happening began, the segments more or fewer) of each restructure; tellable: days after it from
     which on the planted groups can be told apart, None for never; index: adjusted Rand index to the truth on the last
     evaluation days, by method; worst: the largest share that moved on one of the 14 days from the happening on; causes: right
-    ones and all, of planted moves up and of planted stops.
+    ones and all, of planted moves up and of planted stops, by the move there and by any move.
     """
 
     scenario: str
@@ -174,16 +174,22 @@ def _causes(store: Store, folder: Path, scenario: Scenario) -> dict[str, tuple[i
     """Of the planted moves that a published move follows: how many have the right cause, up (behaviour), stopped (ageing).
 
     What began before a planted move does not follow from it: who had left the published segment already is not counted by the
-    move that comes of that.
+    move that comes of that. Nor does what leads elsewhere: who begins to buy more may go to a segment of fewer orders first,
+    for not having bought in the weeks before. So the first move to a segment whose users order more (fewer) counts; beside it
+    (`any`) the first move of all.
     """
     first, last = _published(store)[0][0], _published(store)[-1][0]
-    moves: dict[str, list[tuple[date, date, str]]] = {}  # the way out began, the move, its cause
+    moves: dict[
+        str, list[tuple[date, date, str, float]]
+    ] = {}  # the way out began, the move, its cause, more orders there
     left: dict[str, date] = {}
     for day, one in _published(store)[1:]:
         members = store.objects.table(f"{one.folder}/memberships.parquet")
+        orders = _orders(members, store.objects.table(f"{one.folder}/features.parquet"))
         moved = members.filter(pc.equal(members["status"], "moved"))
-        for user, cause in zip(moved["user_id"].to_pylist(), moved["cause"].to_pylist(), strict=True):
-            moves.setdefault(user, []).append((left.get(user, day), day, cause))
+        for move in moved.to_pylist():
+            more = orders[move["segment_id"]] - orders.get(move["previous_segment_id"], 0.0)
+            moves.setdefault(move["user_id"], []).append((left.get(move["user_id"], day), day, move["cause"], more))
         away = members.filter(pc.not_equal(members["nearest_segment_id"], members["segment_id"]))
         left = {user: left.get(user, day) for user in away["user_id"].to_pylist()}
     rate = {name: kind.orders for name, kind in scenario.kinds.items()} | {"gone": 0.0}
@@ -194,10 +200,27 @@ def _causes(store: Store, folder: Path, scenario: Scenario) -> dict[str, tuple[i
             continue
         which = "stopped" if new in STOPPED and old not in STOPPED else "up" if rate[new] > 2 * rate[old] else None
         found = moves.get(move["user_id"], ())
-        after = [cause for began, at, cause in found if day <= began and (at - day).days <= CROSSED_WITHIN]
-        if which and after:
-            counted[which, after[0] == ("ageing" if which == "stopped" else "behaviour")] += 1
-    return {which: (counted[which, True], counted[which, True] + counted[which, False]) for which in ("up", "stopped")}
+        after = [
+            (cause, more) for began, at, cause, more in found if day <= began and (at - day).days <= CROSSED_WITHIN
+        ]
+        if not which:
+            continue
+        right = "ageing" if which == "stopped" else "behaviour"
+        there = [(cause, more) for cause, more in after if (more < 0 if which == "stopped" else more > 0)]
+        for name, counts in ((which, there[:1]), (f"{which}, any", after[:1])):
+            for cause, _ in counts:
+                counted[name, cause == right] += 1
+    names = ("up", "stopped", "up, any", "stopped, any")
+    return {name: (counted[name, True], counted[name, True] + counted[name, False]) for name in names}
+
+
+def _orders(members: pa.Table, features: pa.Table) -> dict[str, float]:
+    """By published segment: the mean frequency of its users."""
+    both = members.select(["user_id", "segment_id"]).join(
+        features.select(["user_id", "frequency"]), "user_id", join_type="inner"
+    )
+    means = both.group_by("segment_id").aggregate([("frequency", "mean")])
+    return dict(zip(means["segment_id"].to_pylist(), means["frequency_mean"].to_pylist(), strict=True))
 
 
 def found(trial: Trial) -> tuple[int | None, int]:
