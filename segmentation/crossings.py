@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segmentation.adjustment import policy
+from segmentation.adjustment.today import Standing
 from segmentation.clustering.model import Model
 from segmentation.config import Recipe
 from segmentation.inputs import Inputs
@@ -15,7 +15,7 @@ from segmentation.tracking import memberships as tracking
 from segmentation.tracking.causes import Causes
 
 
-def causes(inputs: Inputs, day: date, features: pa.Table, before: policy.Standing, model: Model) -> Causes:
+def causes(inputs: Inputs, day: date, features: pa.Table, before: Standing, model: Model) -> Causes:
     """Why users cross borders today, by where the parent's model puts them."""
     settings = before.model.made_by.features
 
@@ -39,7 +39,7 @@ def nobody_crossed(crossed: npt.NDArray[np.bool_], *_: pa.Array) -> npt.NDArray[
 
 
 def redefined(
-    inputs: Inputs, day: date, users: pa.Array, before: policy.Standing | None, recipe: Recipe
+    inputs: Inputs, day: date, users: pa.Array, before: Standing | None, recipe: Recipe
 ) -> tracking.Redefined:
     """Who comes or goes only because the team counts or excludes him now, or because the window is another one."""
     excluded = inputs.excluded()

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from segmentation import crossings, reads, served
 from segmentation.adjustment import policy
+from segmentation.adjustment.today import Standing, Today
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
 from segmentation.config import Config, Recipe
@@ -254,7 +255,7 @@ def cluster(config: Config, day: date, derivation: str) -> dict[str, Any]:
     for fit in (parent.fit if parent else None, taken):
         if fit and features.num_rows:
             _check_columns(day, fit, inputs["columns"])
-    today = policy.Today(
+    today = Today(
         day,
         features,
         recipe,
@@ -283,7 +284,7 @@ def _check_columns(day: date, fit: Fit, columns: Sequence[str]) -> None:
         )
 
 
-def _standing(inputs: Inputs) -> policy.Standing | None:
+def _standing(inputs: Inputs) -> Standing | None:
     """What the parent's snapshot carries on; None where there is no parent, or it had nobody to found segments on."""
     folder, store = inputs.parent(), inputs.store
     if folder is None:
@@ -291,7 +292,7 @@ def _standing(inputs: Inputs) -> policy.Standing | None:
     model = Model.from_document(folder.json("model"))
     if not model.segments:
         return None
-    return policy.Standing(
+    return Standing(
         folder.day,
         model,
         Fit.from_document(store.named("fits", model.fit)),

@@ -5,8 +5,7 @@ model, or an evaluation day finds that the data has left it: then it is moved al
 structure (`restructure`). A replacement that would move many users is only proposed.
 """
 
-import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,38 +14,23 @@ import numpy as np
 import pyarrow as pa
 
 from segmentation.adjustment import drift, evaluation, structure
-from segmentation.adjustment.challenge import Compared, Fitted, compare, fitted, moved_along, settled
+from segmentation.adjustment.challenge import Compared, Fitted, compare, moved_along, settled
 from segmentation.adjustment.reference import held_against, still_far_from
+from segmentation.adjustment.today import Standing, Today
 from segmentation.adjustment.wording import sentence
-from segmentation.clustering.model import Fit, MadeBy, Model
-from segmentation.config import Features, Recipe
+from segmentation.clustering.model import Fit, Model
 from segmentation.dates import block
 from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
 KEPT_EVALUATIONS = 3
-# Of the days with rows that a model was founded on: with fewer in the window the shop was closed, with more it was young.
-CLOSED, YOUNG = 3 / 4, 2
+YOUNG = 2  # times as many days with rows as a model was founded on: the shop was young then
 UNASKED = ("lone", "young")  # there was too little to tell what the segments are
 LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
 # What is held against the founding, even where the centres have moved along since: a segment that fades or parts meanwhile has
 # done so all the same.
 FOUNDED = ("shares", "worth", "saved")
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a snapshot carries on to the next: its model with its fit and what it was founded on (`reference`), its decision,
-    the bins of the days before, and who is in which segment (`memberships`)."""
-
-    day: date
-    model: Model
-    fit: Fit
-    reference: Document
-    decision: Document
-    drift_bins: pa.Table
-    memberships: Callable[[], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -59,42 +43,6 @@ class Decided:
     drift_bins: pa.Table
     fits: tuple[Fit, ...]
     reference: Document
-
-
-@dataclass(frozen=True)
-class Today:
-    """What a day decides by.
-
-    features: today's users by today's recipe, sorted by user_id, with `revenue` where there are amounts. wanted: the names of
-    the features that a new model is to be made of. active_days: how many days of the window have rows. as_before: today's
-    users by other [features] settings.
-    """
-
-    day: date
-    features: pa.Table
-    recipe: Recipe
-    active_days: int
-    wanted: Callable[[], tuple[str, ...]]
-    as_before: Callable[[Features], pa.Table]
-
-    @property
-    def made_by(self) -> MadeBy:
-        return MadeBy(self.recipe.features, self.recipe.clustering)
-
-    def lacks(self, founded: int = 0) -> dict[str, list[int]]:
-        """Of what there is too little to tell segments apart, as [there, needed]; empty if of nothing. founded: how many days
-        had rows when the model was made: with far fewer the shop was closed, and what its users did not do says nothing."""
-        settings = self.recipe.clustering
-        days = min(settings.min_days, self.recipe.features.window_days)  # more can never be in the window
-        days = max(days, math.ceil(CLOSED * founded))
-        found = {"users": [self.features.num_rows, settings.min_users], "days": [self.active_days, days]}
-        return {name: pair for name, pair in found.items() if pair[0] < pair[1]}
-
-    def fitted(self, keep: int | None) -> Fitted:
-        """A model's fit from today's users; one segment where there is too little data to choose a number."""
-        auto = self.recipe.clustering.segments == "auto"
-        names = self.wanted() if self.features.num_rows else ()
-        return fitted(self.features, names, self.recipe.clustering, keep, one=auto and bool(self.lacks()))
 
 
 def decide(today: Today, parent: Standing | None, adopted: Fit | None = None) -> Decided:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from segmentation.adjustment.policy import Decided, Standing, Today, decide
+from segmentation.adjustment.policy import Decided, decide
+from segmentation.adjustment.today import Standing, Today
 from segmentation.clustering.model import Fit
 from segmentation.config import Adjustment, Clustering, Features, Recipe
 from segmentation.store.content import hash_json
