@@ -101,7 +101,7 @@ OR_AUTO = {  # what to give where it is a value of one kind or 'auto'
     "segments": "a whole number from 2 to 50, or 'auto'",
     "features": "a list of 1 to 8 features, or 'auto'",
     "eps": "a number above 0, or 'auto'",
-    "min_samples": "a whole number above 0, or 'auto'",
+    "min_samples": "a whole number above 1, or 'auto'",
 }
 
 
@@ -126,7 +126,7 @@ class Clustering(Section):
     eps: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         "auto", description="DBSCAN: how near users of one segment are, in standard deviations; auto: from the data."
     )
-    min_samples: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+    min_samples: Literal["auto"] | Annotated[int, Field(ge=2)] = Field(
         "auto", description="DBSCAN, HDBSCAN: how many users within reach make one a core; auto: from the data."
     )
     sample_users: int = Field(30_000, ge=100, description="The model is fitted on at most this many users.")

@@ -66,8 +66,9 @@ def test_a_wrong_setting_is_named_with_what_to_do(tmp_path: Path, text: str, sai
         ("eps = 'near'", "a number above 0, or 'auto'"),
         ("eps = 0", "a number above 0, or 'auto'"),
         ("eps = inf", "a number above 0, or 'auto'"),
-        ("min_samples = 'big'", "a whole number above 0, or 'auto'"),
-        ("min_samples = 2.5", "a whole number above 0, or 'auto'"),
+        ("min_samples = 'big'", "a whole number above 1, or 'auto'"),
+        ("min_samples = 1", "a whole number above 1, or 'auto'"),
+        ("min_samples = 2.5", "a whole number above 1, or 'auto'"),
     ],
 )
 def test_a_setting_that_may_be_auto_is_explained_in_one_sentence(tmp_path: Path, setting: str, wanted: str) -> None:

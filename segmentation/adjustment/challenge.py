@@ -159,8 +159,9 @@ def compare(
     counts = identity.overlap(origin, new, (len(origins), len(fit.centres) + fit.has_noise))
     model, events = identity.carry_over(parent, origins, fit, hash_json(fit.document()), day, counts)
     alive = model.states(fit)
-    ended = published.filter(pc.invert(pc.is_in(published["segment_id"], value_set=pa.array(alive, pa.string()))))
-    reassigned = np.array(states)[old] != np.array(alive)[new]
+    over = pc.invert(pc.is_in(published["segment_id"], value_set=pa.array(alive, pa.string())))
+    ended = published.filter(pc.and_(over, pc.is_valid(published["segment_id"])))
+    reassigned = np.array(states)[origin if parent_fit.has_noise else old] != np.array(alive)[new]
     reassigned |= np.asarray(pc.is_in(features["user_id"], value_set=ended["user_id"].combine_chunks()))
     shift = None
     if fit.transform.features == parent_fit.transform.features:

@@ -155,10 +155,27 @@ class _Day:
             state or {},
         )
 
-    def renew(self, compared: Compared, reason: str, evidence: Document) -> Decided:
+    def renew(self, compared: Compared, evidence: Document) -> Decided:
         """The parent's segments by a fit of today: they keep their ids, and are held against today from now on."""
-        reference = self.held_against(compared.fit, compared.model, FOUNDED)
+        kept = FOUNDED if compared.fit.algorithm == "kmeans" else ()
         state = {"challenged": _challenged(self.today), "evaluations": [], "days": self.today.active_days}
+        return self._renewed(
+            compared, "renewed", evidence, self.held_against(compared.fit, compared.model, kept), state
+        )
+
+    def renew_cores(
+        self, compared: Compared, reason: str, evidence: Document, state: Document, anew: Collection[str] = ()
+    ) -> Decided:
+        """The same by density, where nothing can be moved along; anew: the segments whose share is measured anew. That another
+        one is about to have halved is not forgotten."""
+        reference = self.held_against(compared.fit, compared.model)
+        before = self.parent.reference["evaluation"]["shares"]
+        reference["evaluation"]["shares"].update({name: share for name, share in before.items() if name not in anew})
+        return self._renewed(compared, reason, evidence, reference, state)
+
+    def _renewed(
+        self, compared: Compared, reason: str, evidence: Document, reference: Document, state: Document
+    ) -> Decided:
         told, bins = {**evidence, **compared.evidence}, drift.HISTORY.empty_table()
         return self._decided(UPDATE, reason, told, compared.model, (compared.fit,), reference, bins, [], state)
 
@@ -270,7 +287,7 @@ class _Day:
         evidence: Document = {"evaluation": figures, "alarms": due}
         days = parent.decision["state"].get("days", 0)  # a store of an earlier version does not say
         if lacking := today.lacks(days):
-            return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": evaluations})
+            return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": []})
         # What a person has adopted is not taken for a makeshift of too little data.
         adopted = parent.decision["state"].get("adopted", False)
         lone = len(parent.model.segments) == 1 and not adopted
@@ -284,27 +301,32 @@ class _Day:
         if "drift" in alarms and by_centres:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
-        decided, settles = None, False
+        decided = found = None
         settling = parent.model.settling(today.day, today.recipe.features.window_days)
         there = self._along(settling)[0] if lost and piecewise and settling else along
         if lost and piecewise:
             found = self._piecewise(there, settling, figures, due)
-            evidence["structure"], settles = found.evidence, found.settles
+            evidence["structure"] = found.evidence
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
             others = alarms - ({"far"} if fewer and found.still_far else set())
             why = next((name for name in LOST if name in others), lost)
             if found.fit:
-                decided = self._challenge(why, found.fit, {}, evidence, evaluations, still_far=found.still_far)
+                compared = self.compared(found.fit)
+                decided = self._challenge(why, compared, {}, evidence, evaluations, still_far=found.still_far)
+        far = figures["far"] > evaluation.far_limit(figures, settings)
+        unsettled = {parent.model.ids[number] for number in settling}
+        gone = sorted(unsettled.intersection(figures["halved"]))
+        new = None
+        if settling and not by_centres and (far or gone):
+            # Before it is an alarm half of a new segment's users may be published as the noise that they are by its old cores.
+            new = today.fitted(keep=None)
+            compared = self.compared(new.fit)
+            if not compared.differs:
+                evidence["settles"] = {"reason": "halved" if gone else "far", "segments": gone}
+                return self.renew_cores(compared, "settled", evidence, {"evaluations": evaluations}, unsettled)
         # What calls for a model that is fitted anew.
         reason = None
-        far = figures["far"] > evaluation.far_limit(figures, settings)
-        gone = far or any(parent.model.ids[number] in figures["halved"] for number in settling)
-        if gone and settling and not by_centres:
-            # Before it is an alarm half of a new segment's users may be published as the noise that they are by its old cores.
-            compared = self.compared(today.fitted(keep=None).fit)
-            if not compared.differs:
-                return self.renew(compared, "settled", evidence)
         if lone or young:
             reason = "lone" if lone else "young"
         elif lost and not piecewise:
@@ -316,20 +338,24 @@ class _Day:
         elif scheduled:
             reason = "scheduled"
         if reason and not decided:
-            new = today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(parent.model.segments))
+            new = new or today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(parent.model.segments))
             by = today.recipe.clustering
             fit = settled(new.fit, parent.fit, self.before, today.features, by, called=reason != "scheduled")
-            decided = self._challenge(reason, fit, new.evidence, evidence, evaluations, scheduled)
+            compared = self.compared(fit)
+            decided = self._challenge(reason, compared, new.evidence, evidence, evaluations, scheduled)
         if decided:
             return decided
         # Moving the centres along would hide it, or put it off.
         pending = not lost and (far or figures["halved"] or figures["parted"])
         done = {"challenged": _challenged(today)} if scheduled else {}
-        if settles:
+        if found and found.settles in alarms and not found.still_far:
+            evidence["settles"] = {"reason": found.settles}
             return self.update(there, "settled", evidence, done, free=settling)
+        if reason == "moved" and not by_centres and not pending and compared.evidence["centre_shift"] is not None:
+            return self.renew_cores(compared, "renewed", evidence, {"evaluations": evaluations})
         if moved is not None and not moved.differs and not pending:
             return self.update(along, "drift", {**moved.evidence, **evidence}, done, still_far="far" in alarms)
-        why = "challenged" if "challenge" in evidence else "unexplained" if lost else "evaluated"
+        why = "unexplained" if lost and piecewise else "challenged" if "challenge" in evidence else "evaluated"
         return self.hold(why, evidence, {"evaluations": evaluations, **done})
 
     def _along(self, free: Collection[int] = ()) -> tuple[Fit, float]:
@@ -368,7 +394,7 @@ class _Day:
     def _challenge(
         self,
         reason: str,
-        fit: Fit,
+        compared: Compared,
         figures: Document,
         evidence: Document,
         evaluations: list[Document],
@@ -377,21 +403,22 @@ class _Day:
     ) -> Decided | None:
         """Take or propose another fit if its structure is another one; None, with evidence, if it is not."""
         today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
-        compared = self.compared(fit)
+        by_centres = compared.fit.algorithm == "kmeans"
+        shift = compared.evidence["centre_shift"]
         evidence["challenge"] = {"reason": reason, **figures, **compared.evidence}
-        if not compared.differs:
+        if not compared.differs and not (reason == "young" and shift is None):  # by other features it is another model
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
-            shift = compared.evidence["centre_shift"]
-            renewed = reason == "young" or (scheduled and shift is not None and shift > settings.max_centre_shift)
-            return self.renew(compared, "renewed", evidence) if renewed else None
+            gone = shift is not None and (shift > settings.max_centre_shift or (evidence["alarms"] and not by_centres))
+            return self.renew(compared, evidence) if reason == "young" or (scheduled and gone) else None
         if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far)
         # By density another number of places is found each week: one proposal at a time.
-        key = compared.key(parent.model) if fit.algorithm == "kmeans" else fit.algorithm
+        key = compared.key(parent.model) if by_centres else compared.fit.algorithm
         waiting = self._open(parent.decision["state"]["proposals"])
         if any(proposal["key"] == key for proposal in waiting):
             # Nor are the centres moved along, which would hide what was found.
-            return self.hold("waiting", evidence, {"evaluations": evaluations})
+            done = {"challenged": _challenged(today)} if scheduled else {}
+            return self.hold("waiting", evidence, {"evaluations": evaluations, **done})
         proposal = {
             "key": key,
             "date": today.day.isoformat(),

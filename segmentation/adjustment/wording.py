@@ -36,10 +36,9 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
             return founded + texts("decision.first_few", **places) if "lacks" in evidence else founded
         case "update":
             if reason == "settled":
-                # By density it is taken before it is an alarm.
-                before = "halved" if evidence["evaluation"]["halved"] else "far"
-                alarm = evidence["alarms"][0]["reason"] if evidence["alarms"] else before
-                return texts("decision.settled", why=texts(f"decision.why_{alarm}", **places))
+                settles = evidence["settles"]
+                places["ids"] = texts("page.comma").join(settles.get("segments", ()))
+                return texts("decision.settled", why=texts(f"decision.why_{settles['reason']}", **places))
             shift = f"{evidence['centre_shift']:.2f}"
             return texts("decision.renewed" if reason == "renewed" else "decision.update", shift=shift, **places)
         case "restructure":

@@ -22,7 +22,7 @@ STABLE = 0.8  # median adjusted Rand index of the bootstrap
 SEGMENT_STABLE = 0.6  # every segment's mean Jaccard index over the bootstrap (Hennig 2007: below it, it dissolves)
 SMALLEST_SHARE = 0.03
 VALLEY = 0.5  # least density between two segments over the lower of their peaks
-VALLEY_OF_TWO = 0.1  # where there is only one gap: it is empty
+BETWEEN_TWO = 0.07  # the same as it was counted, without what chance may have left out, where there is only one gap
 CONVENTIONAL = 6  # the most segments that are taken without gaps between them
 # More segments than have gaps between them are taken if all are highly stable (Hennig 2007: from this Jaccard index on), and
 # the density dips between every two of them: the halves of one long group are as stable, and have no dip.
@@ -53,9 +53,10 @@ def choose(points: Matrix, settings: Clustering, keep: int | None = None) -> Cho
 
     Candidates are the numbers from `min_segments` to `max_segments` that are stable: median adjusted Rand index of the
     bootstrap ≥ 0.8, every segment's mean Jaccard index ≥ 0.6 and share ≥ 3 %. Of those with a valley between every two
-    segments, half as dense as the lower peak or less, the largest is taken: natural. A larger one up to 6 goes before it if
-    each of its segments is highly stable (Jaccard index ≥ 0.85: Hennig 2007) and between every two the density dips by more
-    than chance, and where there are no gaps the largest up to 6 does: reproducible. Without any: `min_segments`, constructive.
+    segments, half as dense as the lower peak or less (between two alone: 7 %), the largest is taken: natural. A larger
+    one up to 6 goes before it if each of its segments is highly stable (Jaccard index ≥ 0.85: Hennig 2007) and between every
+    two the density dips by more than chance, and where there are no gaps the largest up to 6 does: reproducible. Without any:
+    `min_segments`, constructive.
 
     keep: the number of segments of now. It is taken while it is a candidate, and also else if nothing natural takes its place:
     where there are no gaps borders are a convention, and one that is there already is not given up for another. A number that
@@ -69,10 +70,10 @@ def choose(points: Matrix, settings: Clustering, keep: int | None = None) -> Cho
     half-way as the rule, k was 2 to 4 with an adjusted Rand index to the truth of 0.19 to 0.29; with this rule it is 6, and
     0.30 to 0.42.
     Blobs 4 standard deviations apart have valleys of 0.3. Why a gap is not all: in shops of four kinds of users, of which two
-    two or three lie nearer to each other, two segments had gaps and four were highly stable; two hid what happened in them.
-    Why two must have nothing between them, a tenth of the lower peak: one gap, between those who came once and all others, is
+    or three lie nearer to each other, two segments had gaps and four were highly stable; two hid what happened in them.
+    Why two must have next to nobody between them: one gap, between those who came once and all others, is
     in every shop that knows only orders. In nine shops of five kinds of users it had valleys of 0.2 to 0.3; two segments had
-    an adjusted Rand index of 0.33, the six that are stable 0.52, and a birth and a death that two hid are found with them.
+    an adjusted Rand index of 0.33, the 5 or 6 that are stable 0.51, and a birth and a death that two hid are found with them.
     """
     if settings.segments != "auto":
         return Choice(int(settings.segments), "given", [])
@@ -99,7 +100,7 @@ def choose(points: Matrix, settings: Clustering, keep: int | None = None) -> Cho
 
 
 def _has_gaps(figure: dict[str, Any]) -> bool:
-    return bool(figure["valley"] <= (VALLEY if figure["segments"] > 2 else VALLEY_OF_TWO))
+    return bool(figure["valley"] <= VALLEY and (figure["segments"] > 2 or figure["between"] <= BETWEEN_TWO))
 
 
 def _drawn(points: Matrix, seed: int) -> Matrix:
@@ -118,7 +119,7 @@ def _figures(points: Matrix, segments: int, seed: int) -> dict[str, Any]:
     * jaccard: the mean over the resamples of |A ∩ B| / |A ∪ B|, where B is the resample's segment that is most like A; of
       the segment A for which it is least;
     * smallest_share, inertia (mean squared distance to the centre);
-    * valley: see `_valley`, of the two segments for which it is largest;
+    * valley, between: see `_valley`, of the two segments for which it is largest;
     * stable: whether the first three hold.
     """
     centres = kmeans.fit(points, segments, seed)
@@ -137,12 +138,14 @@ def _figures(points: Matrix, segments: int, seed: int) -> dict[str, Any]:
     stability = round(float(np.median(indices)), 6)
     jaccard = round(float(overlaps.min() / BOOTSTRAPS), 6)
     smallest = round(float(sizes.min() / len(points)), 6)
+    valley, between = _largest_valley(points, centres, labels)
     return {
         "segments": segments,
         "stability": stability,
         "jaccard": jaccard,
         "smallest_share": smallest,
-        "valley": _largest_valley(points, centres, labels),
+        "valley": valley,
+        "between": between,
         "inertia": round(inertia, 6),
         "stable": stability >= STABLE and jaccard >= SEGMENT_STABLE and smallest >= SMALLEST_SHARE,
     }
@@ -169,21 +172,22 @@ def _adjusted_rand(table: npt.NDArray[np.int64]) -> float:
     return 1.0 if most == expected else (both - expected) / (most - expected)
 
 
-def _largest_valley(points: Matrix, centres: Matrix, labels: Labels) -> float:
-    """Of the two segments that are least apart, rounded; 0 where there are no two."""
+def _largest_valley(points: Matrix, centres: Matrix, labels: Labels) -> tuple[float, float]:
+    """Of the two segments that are least apart; 0 where there are no two."""
     valleys = [
         _valley(points[(labels == one) | (labels == other)], centres[one], centres[other])
         for one, other in combinations(range(len(centres)), 2)
     ]
-    return round(max(valleys, default=0.0), 6)
+    return max(valleys, default=(0.0, 0.0))
 
 
-def _valley(points: Matrix, one: Matrix, other: Matrix) -> float:
-    """How deep the density falls between two centres: its least over the lower of its two peaks, 1 for no valley.
+def _valley(points: Matrix, one: Matrix, other: Matrix) -> tuple[float, float]:
+    """How deep the density falls between two centres: its least over the lower of its two peaks, 1 for no valley, as it may be
+    at the most and as it was counted, rounded.
 
     points: those of the two segments. Their density along the line through the centres (at 0 and 1) is the number within
     ±0.1 of a place, every 0.05; a peak is the highest place on each side of half-way. The least between the peaks, not the
-    value half-way, because beside a large segment the valley of a small one is nearer to the small one. It counts as the
+    value half-way, because beside a large segment the valley of a small one is nearer to the small one. At the most it is the
     largest that chance may have thinned out to what is seen: √(n + 3/8) of a count varies by ½, whatever the count
     (Anscombe 1948), and twice that is added.
     """
@@ -198,7 +202,8 @@ def _valley(points: Matrix, one: Matrix, other: Matrix) -> float:
     left = int(np.argmax(density[:half_way]))
     right = half_way + 1 + int(np.argmax(density[half_way + 1 :]))
     least, peak = density[left + 1 : right].min(), min(density[left], density[right])
-    return float((np.sqrt(least + 0.375) + 1) ** 2 / (peak + 0.375))
+    most = float((np.sqrt(least + 0.375) + 1) ** 2 / (peak + 0.375))
+    return round(most, 6), round(float(least / max(peak, 1)), 6)
 
 
 _PLACES = np.arange(-10, 31) / 20

@@ -42,9 +42,10 @@ def refuse_without_effect(store: Store, adoption: Adoption, end: date | None) ->
             f"the history ends on {end} ([project] end): no day from {adoption.from_date} on would take a fit"
         )
     state = store.state()
-    parent = max((day for day in state.published if day < adoption.from_date), default=min(state.published))
+    parent = max((day for day in state.published if day < adoption.from_date), default=None)
     if state.adopted(adoption.from_date, parent):
         return
+    parent = parent or min(state.published)
     if store.json(f"{state.published[parent].folder}/model.json")["fit"] == adoption.fit:
         raise ConfigError(
             f"fit {adoption.fit[:12]} is the model of {parent} already: to adopt it would change nothing; "

@@ -38,7 +38,7 @@ class Shop:
     """One day after the other. patience: for how many days who is noise is published in the segment of before."""
 
     def __init__(self, patience: int = 0, **sections: Any) -> None:
-        self.recipe, self.patience = recipe(**sections), patience
+        self.recipe, self.patience, self.names = recipe(**sections), patience, NAMES
         self.last: dict[
             str, tuple[str, int]
         ] = {}  # by user: the last segment that is not NOISE, and days of noise since
@@ -51,9 +51,10 @@ class Shop:
             {
                 "user_id": [f"u{number:05}" for number in range(len(points))],
                 **{name: points[:, place] for place, name in enumerate(NAMES)},
+                "views": np.round(points.sum(axis=1), 6),
             }
         )
-        today = Today(self.day, table, self.recipe, active_days, lambda: NAMES, lambda _: table)
+        today = Today(self.day, table, self.recipe, active_days, lambda: self.names, lambda _: table)
         decided = decide(today, self.parent, adopted)
         by_name = {hash_json(fit.document()): fit for fit in decided.fits}
         fit = by_name[decided.model.fit]

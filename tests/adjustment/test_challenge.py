@@ -99,13 +99,15 @@ def test_by_density_a_group_that_has_left_its_cores_is_still_the_one_that_it_is_
     new = Fit.of(after, names, settings, None)
     assert set(np.argmin(parent.distances(after), axis=1)[400:]) == {3}
 
-    def events(published: np.ndarray) -> list[str]:
+    def found(published: np.ndarray) -> tuple[list[str], float]:
         table = pa.table({"user_id": after["user_id"], "segment_id": pa.array(published, pa.string())})
         found = compare(made, parent, None, after, new, after, table, date(2026, 2, 5))
-        return [event["event"] for event in found.events]
+        return [event["event"] for event in found.events], found.evidence["impact"]["users"]
 
-    assert events(states) == ["survived"] * 3
+    assert found(states) == (["survived"] * 3, 0.0)
     states[400:500] = "NOISE"
-    assert events(states) == ["survived"] * 3
+    events, moved = found(states)
+    assert events == ["survived"] * 3
+    assert moved == pytest.approx(100 / 600, abs=0.01)
     states[400:] = "NOISE"
-    assert events(states) == ["survived", "survived", "died", "born"]
+    assert found(states)[0] == ["survived", "survived", "died", "born"]

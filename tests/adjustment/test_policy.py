@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from decided_days import CENTRES, FIRST, USERS, Places, Shop, crowd, recipe, told, walking
+from decided_days import CENTRES, FIRST, NAMES, USERS, Places, Shop, crowd, recipe, told, walking
 
 from segmentation.store.content import hash_json
 
@@ -313,9 +313,10 @@ def test_a_shop_that_was_closed_is_not_judged_by_it() -> None:
     assert {one["reason"] for one in evaluated} == {"lacking"}
     assert "16 days with rows of 23" in evaluated[0]["sentence"]
     assert shop.ids == before
-    # The same with rows on all days is no closing.
-    for _ in range(30):
-        shop.run(absent)
+    # The same with rows on all days is no closing; what was seen while it was closed does not count.
+    opened = [shop.run(absent) for _ in range(30)]
+    first = next(one for one in opened if "evaluation" in one["evidence"])
+    assert first["evidence"]["alarms"] == []
     assert shop.ids != before
 
 
@@ -339,6 +340,28 @@ def test_the_segments_that_twice_as_many_days_repeat_are_renewed() -> None:
     days = [shop.run(crowd(), active_days=9 + number) for number in range(15)]
     assert ("update", "renewed") in {(one["decision"], one["reason"]) for one in days}
     assert shop.ids == before
+
+
+def test_segments_of_the_first_days_are_founded_anew_by_the_features_that_there_are_now() -> None:
+    """Browsing is recorded from the second week on. The segments are the same, and keep their ids."""
+    shop = Shop()
+    shop.run(crowd(), active_days=8)
+    before, shop.names = shop.ids, (*NAMES, "views")
+    days = [shop.run(crowd(), active_days=9 + number) for number in range(15)]
+    assert [one[1:] for one in told(days)] == [("restructure", "young")]
+    assert shop.decided[-1].model.features == shop.names
+    assert shop.ids == before
+
+
+def test_who_had_lapsed_on_the_day_before_is_not_moved_by_a_model() -> None:
+    shop = Shop()
+    shop.run(crowd())
+    members = shop.parent.memberships().to_pylist()
+    lapsed = [{**one, "segment_id": None if number % 2 else one["segment_id"]} for number, one in enumerate(members)]
+    shop.parent = replace(shop.parent, memberships=lambda: pa.Table.from_pylist(lapsed))
+    fit = shop.parent.fit
+    decision = shop.run(crowd(), adopted=replace(fit, centres=fit.centres + 1e-6))
+    assert (decision["reason"], decision["evidence"]["impact"]) == ("adopted", {"users": 0.0})
 
 
 def test_of_two_births_the_one_that_no_segment_was_found_for_is_not_forgotten() -> None:

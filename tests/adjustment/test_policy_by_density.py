@@ -99,6 +99,8 @@ def test_a_new_segment_keeps_its_id_while_its_users_leave_its_cores(algorithm: s
         return points + dice.normal(0, 0.2, points.shape)
 
     decisions = shop.days(wanders, 130)
+    sentences = [one["sentence"] for one in decisions if one["reason"] == "settled"]
+    assert all(one.startswith("The segments were moved to where their users are (") for one in sentences)
     changes = [(decision, reason) for _, decision, reason in told(decisions)[1:] if decision != "hold"]
     assert changes[0] == ("restructure", "far")
     assert ("update", "settled") in changes[1:]
@@ -106,3 +108,39 @@ def test_a_new_segment_keeps_its_id_while_its_users_leave_its_cores(algorithm: s
     (new,) = shop.ids - set(shop.decided[0].model.ids)
     group = shop.parent.memberships()["segment_id"].to_pylist()[len(others) :]
     assert group.count(new) > 0.9 * len(group)
+
+
+GROUP = np.array([4.0, 4.0]) + np.random.default_rng(7).normal(0, 0.5, (300, 2))
+
+
+@pytest.mark.parametrize("algorithm", ["dbscan", "hdbscan"])
+def test_a_new_segment_that_shrinks_settles_once_and_hides_nothing_of_another(algorithm: str) -> None:
+    """Two thirds of the newcomers go again; then two thirds of an old group do."""
+    dice = np.random.default_rng(1)
+    shop = Shop(14, clustering={"algorithm": algorithm}, adjustment={"ask_above": 0.9, "drift_distance": 9.0})
+
+    def shrinks(day: int) -> np.ndarray:
+        points = np.vstack([people(), GROUP[: 0 if day < 20 else 300 if day <= 60 else 90]])
+        return points if day <= 100 else np.delete(points, np.flatnonzero(LAST)[:200], axis=0)
+
+    decisions = shop.days(lambda day: (points := shrinks(day)) + dice.normal(0, 0.2, points.shape), 130)
+    assert [reason for _, decision, reason in told(decisions) if decision == "update"] == ["settled"]
+    (settled,) = (one for one in decisions if one["reason"] == "settled")
+    (new,) = shop.ids - set(shop.decided[0].model.ids)
+    assert settled["evidence"]["settles"] == {"reason": "halved", "segments": [new]}
+    halved = [one["evidence"]["alarms"] for one in decisions if one["evidence"].get("alarms")]
+    assert [alarm["reason"] for alarm in halved[-1]] == ["halved"]
+
+
+def test_cores_are_renewed_where_the_data_has_moved_and_the_segments_are_the_same() -> None:
+    """Nothing can be moved along; without it each week would find the same again."""
+    shop, dice = Shop(clustering={"algorithm": "dbscan"}, adjustment={"drift_distance": 0.05}), np.random.default_rng(1)
+
+    def moves(day: int) -> np.ndarray:
+        points = people()
+        points[:, 0] += 0.5 * (day > 20)
+        return points + dice.normal(0, 0.2, points.shape)
+
+    decisions = shop.days(moves, 90)
+    assert [one for one in told(decisions)[1:] if one[2] != "challenged"] == [(28, "update", "renewed")]
+    assert len([one for one in told(decisions) if one[2] == "challenged"]) <= 1  # the regular one

@@ -41,7 +41,7 @@ LACKS = {"users": [12, 100], "days": [3, 7]}
 DECISIONS = [
     *(
         decided("baseline", "first_day", structure=name, segments_asked=4)
-        for name in ("natural", "reproducible", "constructive", "kept", "given", "adopted", "density")
+        for name in ("natural", "reproducible", "constructive", "given", "adopted", "density")
     ),
     decided("baseline", "first_day", structure="given", segments_asked=9),
     decided("baseline", "first_day", structure="given", segments_asked=4, lacks=LACKS),
@@ -57,7 +57,7 @@ DECISIONS = [
     challenged("far", "proposed", {"users": 0.31}),  # a shop without amounts
     challenged("far", "waiting"),
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
-    decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
+    decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "drift"}], settles={"reason": "far"}),
     decided("update", "renewed", evaluation=EVALUATION, centre_shift=0.41),
     *(decided("restructure", reason, EVENTS, evaluation=EVALUATION, impact=IMPACT) for reason in ("far", "halved")),
     *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted", "young")),
@@ -120,7 +120,7 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
             "asked for. There is too little data to rely on them (12 users of 100, 3 days with rows of 7).",
         ),
         (
-            decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "far", "share": 0.04}]),
+            decided("update", "settled", evaluation=EVALUATION, alarms=[], settles={"reason": "far"}),
             "The segments were moved to where their users are (3.4% of the users were far from every segment): that explains "
             "it, and no segment more or fewer is needed.",
         ),

@@ -144,6 +144,9 @@ def test_a_fit_taken_before_or_after_all_days_says_what_that_means(shop: Shop) -
     told = shop("adopt", new, "--from", str(first - timedelta(days=300)))
     assert f"Fit {new[:12]} is in force from the first day of the history on, {first}." in told
     assert f"All 6 days to be derived again ({first} … {last}): run `segmentation reconcile`." in told
+    # A command may be repeated, also when it has been done.
+    shop("reconcile")
+    assert "to adopt it again changes nothing" in shop("adopt", new, "--from", str(first - timedelta(days=300)))
     # Another was taken since, but for other days.
     told = shop("adopt", old, "--from", str(later))
     assert f"Fit {old[:12]} is adopted from {later} on already: to adopt it again changes nothing." in told

@@ -80,7 +80,11 @@ def test_the_order_of_users_changes_nothing_and_a_fit_comes_back_from_its_docume
     turned = np.random.default_rng(6).permutation(len(points))
     other = density.fit(points[turned], settings)
     assert other is not None
-    assert np.array_equal(other[1], density.fit(points, settings)[1])
+    same = density.fit(points, settings)
+    assert same is not None
+    assert np.array_equal(other[1], same[1])
+    assert (other[0].reach, other[0].samples) == (same[0].reach, same[0].samples)
+    assert all(np.array_equal(*pair) for pair in zip(other[0].points, same[0].points, strict=True))
     alone = fit.distances(table.slice(7, 1))
     assert np.array_equal(alone[0], fit.distances(table)[7])
 

@@ -17,7 +17,7 @@ def blobs(sizes: list[int], apart: float, seed: int = 0) -> np.ndarray:
     return np.round(np.vstack([dice.normal(corners[place], 1, (size, 2)) for place, size in enumerate(sizes)]), 6)
 
 
-@pytest.mark.parametrize("sizes", [[150, 150, 150], [150, 150, 150, 150], [400, 150, 40]])
+@pytest.mark.parametrize("sizes", [[60, 60], [100, 20], [150, 150, 150], [150, 150, 150, 150], [400, 150, 40]])
 def test_groups_with_gaps_between_them_are_natural(sizes: list[int]) -> None:
     choice = choose(blobs(sizes, 6), SETTINGS)
     assert (choice.segments, choice.structure) == (len(sizes), "natural")
