@@ -18,6 +18,7 @@ LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
 # Of what a segment was worth; and of what one more saved, when the model was made. docs/architecture.md has what was measured.
 HALVED, PARTED = 1 / 2, 3
+PARTING = 1.5  # the same, if a model that is fitted anew has more segments
 NOTHING = 0.01  # squared standard deviations per user that are next to nothing, whatever one more saved before
 
 
@@ -81,13 +82,13 @@ def evaluate(
     the founding as a segment must have); `shares` by segment; `halved`, the segments that are worth half of what they were at
     the most, and less than the least of them was, if that is more than chance (where they have no centres: that have half of
     their share at the most); `parted`, the segment that would save three times as much as two as the best candidate did, None
-    if there is none; `drift`, the features with an alarm. Where segments have centres, `worth` and `saved` as in the reference,
-    without the errors.
+    if there is none; `parting`, the one that would save half as much again; `drift`, the features with an alarm. Where segments
+    have centres, `worth` and `saved` as in the reference, without the errors.
     """
     users, before = len(distances), reference["users"]
     shares = _shares(distances, ids)
     worth = _worth(distances, ids) if saved is not None else {}
-    parted = None
+    parted = parting = None
     if users and before and ids:
         far = round(float(np.mean(reach > reference["far"])), 6)
         chance = CERTAIN * math.sqrt(1 / users + 1 / before)
@@ -105,8 +106,9 @@ def evaluate(
         else:
             halved = _faded(worth, reference)
             mean, error = reference["saved"]
-            if saved.mean > PARTED * mean and saved.mean - mean > CERTAIN * math.hypot(saved.error, error):
-                parted = ids[saved.segment]
+            if saved.mean - mean > CERTAIN * math.hypot(saved.error, error):
+                parted = ids[saved.segment] if saved.mean > PARTED * mean else None
+                parting = ids[saved.segment] if saved.mean > PARTING * mean else None
     else:
         far, far_noise, halved = 0.0, 1.0, []
     measured = {}
@@ -121,6 +123,7 @@ def evaluate(
         **measured,
         "halved": halved,
         "parted": parted,
+        "parting": parting,
         "drift": sorted(drift.filter(drift["alarm"])["feature"].to_pylist()),
     }
 
@@ -134,6 +137,7 @@ def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[
     * `{"reason": "far", "share"}`: more than `far_share` of the users are far, and more than by chance,
     * `{"reason": "halved", "segments"}`: they have lost half of what they were worth,
     * `{"reason": "parted", "segments"}`: it would do much better as two,
+    * `{"reason": "parting", "segments"}`: it would do better; no alarm yet,
     * `{"reason": "drift", "features"}`: they have an alarm.
     """
     recent = evaluations[-LAST:]
@@ -146,6 +150,8 @@ def due(evaluations: Sequence[Mapping[str, Any]], settings: Adjustment) -> list[
     parted = [{"parted"} if one.get("parted") else set() for one in recent]  # which of the segments may change
     if _often(parted):
         reasons.append({"reason": "parted", "segments": [recent[-1]["parted"]]})
+    elif _often([{"parting"} if one.get("parting") else set() for one in recent]):
+        reasons.append({"reason": "parting", "segments": [recent[-1]["parting"]]})
     if features := _often([one["drift"] for one in recent]):
         reasons.append({"reason": "drift", "features": features})
     return reasons

@@ -16,7 +16,7 @@ import pyarrow as pa
 from segmentation.adjustment import drift, evaluation, structure
 from segmentation.adjustment.challenge import Compared, Fitted, compare, moved_along, settled
 from segmentation.adjustment.reference import held_against, still_far_from
-from segmentation.adjustment.today import Standing, Today
+from segmentation.adjustment.today import CLOSED, Standing, Today
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
 from segmentation.dates import block
@@ -24,7 +24,8 @@ from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
 KEPT_EVALUATIONS = 3
-YOUNG = 2  # times as many days with rows as a model was founded on: the shop was young then
+YOUNG = 2  # times as many days with rows as a model was founded on: the shop was young then; at an alarm, so many that it would
+# be closed with what there was then
 UNASKED = ("lone", "young")  # there was too little to tell what the segments are
 LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
 # What is held against the founding, even where the centres have moved along since: a segment that fades or parts meanwhile has
@@ -201,11 +202,19 @@ class _Day:
         }
         if still_far:
             still_far_from(reference, self.parent.reference)
-        state = {"evaluations": [], **done}
+        # What was seen of other things counts on.
+        seen = [{**one, "drift": []} for one in self.parent.decision["state"]["evaluations"]]
+        seen = [] if free else [*seen, {**evidence["evaluation"], "drift": []}]
+        state = {"evaluations": seen[-KEPT_EVALUATIONS:], **done}
         return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], state)
 
     def restructure(
-        self, compared: Compared, reason: str, evidence: Mapping[str, Any] | None = None, still_far: bool = False
+        self,
+        compared: Compared,
+        reason: str,
+        evidence: Mapping[str, Any] | None = None,
+        still_far: bool = False,
+        days: int | None = None,
     ) -> Decided:
         """still_far: as for `update`; the space is the parent's."""
         model = replace(compared.model, made_by=self.today.made_by)
@@ -226,7 +235,7 @@ class _Day:
                 "evaluations": [],
                 "adopted": reason == "adopted",
                 "founded": self.today.day.isoformat(),
-                "days": self.today.active_days,
+                "days": days or self.today.active_days,
             },
         )
 
@@ -283,7 +292,6 @@ class _Day:
         figures = evaluation.evaluate(today.day, distances, parent.model.ids, reach, founded, self.measured, saved)
         evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]
         due = evaluation.due(evaluations, settings)
-        alarms = {one["reason"] for one in due}
         evidence: Document = {"evaluation": figures, "alarms": due}
         days = parent.decision["state"].get("days", 0)  # a store of an earlier version does not say
         if lacking := today.lacks(days):
@@ -293,8 +301,15 @@ class _Day:
         lone = len(parent.model.segments) == 1 and not adopted
         scheduled = _challenged(today) - parent.decision["state"]["challenged"] not in (0, -1)
         by_centres = parent.fit.algorithm == "kmeans"
-        young = 0 < YOUNG * days <= today.active_days and not adopted
+        grown = today.active_days / days if days and not adopted else 0.0
+        young = grown >= YOUNG or (grown >= 1 / CLOSED and any(one["reason"] in LOST for one in due))
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
+        parting = any(one["reason"] == "parting" for one in due)
+        if parting:
+            due = evidence["alarms"] = (
+                self._confirmed(due, evidence) if piecewise else [one for one in due if one["reason"] != "parting"]
+            )
+        alarms = {one["reason"] for one in due}
         lost = next((name for name in LOST if name in alarms), None)
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
         moved = None
@@ -305,7 +320,7 @@ class _Day:
         settling = parent.model.settling(today.day, today.recipe.features.window_days)
         there = self._along(settling)[0] if lost and piecewise and settling else along
         if lost and piecewise:
-            found = self._piecewise(there, settling, figures, due)
+            found = self._piecewise(there, settling, figures, due, parting)
             evidence["structure"] = found.evidence
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
@@ -313,7 +328,7 @@ class _Day:
             why = next((name for name in LOST if name in others), lost)
             if found.fit:
                 compared = self.compared(found.fit)
-                decided = self._challenge(why, compared, {}, evidence, evaluations, still_far=found.still_far)
+                decided = self._challenge(why, compared, {}, evidence, evaluations, False, found.still_far, days)
         far = figures["far"] > evaluation.far_limit(figures, settings)
         unsettled = {parent.model.ids[number] for number in settling}
         gone = sorted(unsettled.intersection(figures["halved"]))
@@ -366,10 +381,13 @@ class _Day:
         return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift, free)
 
     def _piecewise(
-        self, along: Fit, settling: Collection[int], figures: Document, due: list[Document]
+        self, along: Fit, settling: Collection[int], figures: Document, due: list[Document], parting: bool
     ) -> structure.Piecewise:
         """What explains that users are far from all segments, that one has faded, or has parted."""
         parent, recipe = self.parent, self.today.recipe
+        by = recipe.clustering
+        if parting:  # one at a time
+            by = by.model_copy(update={"max_segments": min(by.max_segments, len(parent.fit.centres) + 1)})
         founded = parent.reference["evaluation"]
         segments = {reason["reason"]: reason.get("segments", ()) for reason in due}
         limits = evaluation.limits(founded) if "worth" in founded else {}  # a model of an earlier version has not
@@ -388,8 +406,20 @@ class _Day:
             evaluation.far_limit(figures, recipe.adjustment),
             founded.get("saved", [0.0])[0],
             [parent.model.ids.index(name) for name in segments.get("parted", ())],
-            recipe.clustering,
+            evaluation.PARTING if parting else evaluation.PARTED,
+            by,
         )
+
+    def _confirmed(self, due: list[Document], evidence: Document) -> list[Document]:
+        """That a segment is parting is an alarm only if a model that is fitted anew has more segments."""
+        new = self.today.fitted(keep=None)
+        evidence["anew"] = {"segments": len(new.fit.centres), **new.evidence}
+        more = len(new.fit.centres) > len(self.parent.fit.centres)
+        return [
+            {**one, "reason": "parted"} if one["reason"] == "parting" else one
+            for one in due
+            if more or one["reason"] != "parting"
+        ]
 
     def _challenge(
         self,
@@ -400,18 +430,21 @@ class _Day:
         evaluations: list[Document],
         scheduled: bool = False,
         still_far: bool = False,
+        days: int | None = None,
     ) -> Decided | None:
-        """Take or propose another fit if its structure is another one; None, with evidence, if it is not."""
+        """Take or propose another fit if its structure is another one; None, with evidence, if it is not. days: with rows when
+        the parent's segments were founded, if most of them stay."""
         today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
         by_centres = compared.fit.algorithm == "kmeans"
         shift = compared.evidence["centre_shift"]
         evidence["challenge"] = {"reason": reason, **figures, **compared.evidence}
         if not compared.differs and not (reason == "young" and shift is None):  # by other features it is another model
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
-            gone = shift is not None and (shift > settings.max_centre_shift or (evidence["alarms"] and not by_centres))
+            fade = not by_centres and any(alarm["reason"] == "halved" for alarm in evidence["alarms"])
+            gone = shift is not None and (shift > settings.max_centre_shift or fade) and (by_centres or reason != "far")
             return self.renew(compared, evidence) if reason == "young" or (scheduled and gone) else None
         if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
-            return self.restructure(compared, reason, evidence, still_far)
+            return self.restructure(compared, reason, evidence, still_far, days)
         # By density another number of places is found each week: one proposal at a time.
         key = compared.key(parent.model) if by_centres else compared.fit.algorithm
         waiting = self._open(parent.decision["state"]["proposals"])

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from segmentation.adjustment.evaluation import FAR, PARTED, Saved, worths
+from segmentation.adjustment.evaluation import FAR, Saved, worths
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
-from segmentation.clustering.selection import SMALLEST_SHARE
+from segmentation.clustering.selection import DIP, SMALLEST_SHARE, valley
 from segmentation.clustering.transform import Matrix, column
 from segmentation.config import Clustering
 
@@ -61,6 +61,7 @@ def piecewise(
     far_share: float,
     saved_then: float,
     parted: Collection[int],
+    saves: float,
     settings: Clustering,
 ) -> Piecewise:
     """Another structure, if the alarms are explained by one.
@@ -68,14 +69,15 @@ def piecewise(
     parent: of K-means; along: its centres moved along; settling: its segments whose users fill the window still; far: its 99 %
     distance; before: today's users as the parent reads them; faded: of the segments that have lost what they were worth, what
     they are worth at the most if they are to be left out; far_share: the share of far users that raises an alarm; saved_then:
-    what a segment more saved when the model was made; parted: the segments that have.
+    what a segment more saved when the model was made; parted: the segments that have; saves: as
+    a multiple of what a segment more saved then, what one must save that is added for these.
 
     * Segments are added, each where it saves the most inertia, while each has at least 3 % of the users, saves half as much
       again as one did when the model was made, and brings home a third of those that are far (beyond the 1 % that always
       are) and as many as raise an alarm, until no alarm is left; and only if they bring home half of them in all, which
       centres that are moved along do not, and too many are far who are not a settling segment's own.
-    * Where one has parted that is not settling, and none is left out, they are added while each saves three times what one did
-      then.
+    * Where one has parted that is not settling, and none is left out, they are added while each saves `saves` times what one
+      did then, and the density dips between the halves.
     * First one for the far users alone is tried, beside which all others stay. Where that leaves too many far, because a
       segment has gone to two sides, or where one has parted, its halves are, and are taken if they leave no more.
     * What is added still comes: bots that have gone again are nobody's new segment.
@@ -136,7 +138,9 @@ def piecewise(
             evidence["grown"].append(then)
             evidence["saved"].append(grown.saved.mean)
             # What is new has not parted.
-            apart = cut and grown.saved.segment < len(parent.centres) and grown.saved.mean > PARTED * saved_then
+            half = grown.saved.segment
+            apart = cut and half < len(parent.centres) and grown.saved.mean > saves * saved_then
+            apart = apart and _dips(points, grown.centres, half)
             homes = home(left, then, STEP) and left - then >= far_share
             group = strangers and homes and grown.saved.mean > SETTLED * saved_then
             new = np.argmin(kmeans.distances(points, grown.centres), axis=1) == len(centres)
@@ -161,6 +165,13 @@ def piecewise(
         return Piecewise(None, evidence, still_far, settles)
     fit = replace(parent, transform=transform, centres=np.unique(centres[kept], axis=0))
     return Piecewise(fit, evidence, still_far, settles=None)
+
+
+def _dips(points: Matrix, centres: Matrix, half: int) -> bool:
+    """Whether the density falls between one segment and the last one."""
+    nearest = np.argmin(kmeans.distances(points, centres), axis=1)
+    both = (nearest == half) | (nearest == len(centres) - 1)
+    return valley(points[both], centres[half], centres[-1])[0] < DIP
 
 
 def _lately(features: pa.Table) -> Flags | None:

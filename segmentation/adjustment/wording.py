@@ -26,7 +26,8 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
         places["far"] = share(evidence["evaluation"]["far"])
         alarmed = [alarm["segments"] for alarm in evidence.get("alarms", ()) if alarm["reason"] == "halved"]
         places["ids"] = texts("page.comma").join(*alarmed or [evidence["evaluation"]["halved"]])
-        places["parted"] = evidence["evaluation"].get("parted") or ""
+        figures = evidence["evaluation"]
+        places["parted"] = figures.get("parted") or figures.get("parting") or ""
     match decision["decision"]:
         case "baseline":
             if reason != "first_day":

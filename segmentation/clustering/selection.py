@@ -119,7 +119,7 @@ def _figures(points: Matrix, segments: int, seed: int) -> dict[str, Any]:
     * jaccard: the mean over the resamples of |A ∩ B| / |A ∪ B|, where B is the resample's segment that is most like A; of
       the segment A for which it is least;
     * smallest_share, inertia (mean squared distance to the centre);
-    * valley, between: see `_valley`, of the two segments for which it is largest;
+    * valley, between: see `valley`, of the two segments for which it is largest;
     * stable: whether the first three hold.
     """
     centres = kmeans.fit(points, segments, seed)
@@ -138,13 +138,13 @@ def _figures(points: Matrix, segments: int, seed: int) -> dict[str, Any]:
     stability = round(float(np.median(indices)), 6)
     jaccard = round(float(overlaps.min() / BOOTSTRAPS), 6)
     smallest = round(float(sizes.min() / len(points)), 6)
-    valley, between = _largest_valley(points, centres, labels)
+    deepest, between = _largest_valley(points, centres, labels)
     return {
         "segments": segments,
         "stability": stability,
         "jaccard": jaccard,
         "smallest_share": smallest,
-        "valley": valley,
+        "valley": deepest,
         "between": between,
         "inertia": round(inertia, 6),
         "stable": stability >= STABLE and jaccard >= SEGMENT_STABLE and smallest >= SMALLEST_SHARE,
@@ -175,13 +175,13 @@ def _adjusted_rand(table: npt.NDArray[np.int64]) -> float:
 def _largest_valley(points: Matrix, centres: Matrix, labels: Labels) -> tuple[float, float]:
     """Of the two segments that are least apart; 0 where there are no two."""
     valleys = [
-        _valley(points[(labels == one) | (labels == other)], centres[one], centres[other])
+        valley(points[(labels == one) | (labels == other)], centres[one], centres[other])
         for one, other in combinations(range(len(centres)), 2)
     ]
     return max(valleys, default=(0.0, 0.0))
 
 
-def _valley(points: Matrix, one: Matrix, other: Matrix) -> tuple[float, float]:
+def valley(points: Matrix, one: Matrix, other: Matrix) -> tuple[float, float]:
     """How deep the density falls between two centres: its least over the lower of its two peaks, 1 for no valley, as it may be
     at the most and as it was counted, rounded.
 

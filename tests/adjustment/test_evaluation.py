@@ -216,6 +216,12 @@ def test_a_segment_has_parted_when_two_would_save_three_times_as_much(
     assert with_centres(same, same, saved, error)["parted"] == parted
 
 
+def test_a_segment_is_parting_when_two_would_save_half_as_much_again() -> None:
+    same = line((600, 0.0), (400, 10.0))
+    found = [with_centres(same, same, (0.5, now), error) for now, error in ((0.74, 0.0), (0.76, 0.0), (0.76, 0.07))]
+    assert [(one["parting"], one["parted"]) for one in found] == [(None, None), ("right", None), (None, None)]
+
+
 def test_a_model_of_an_earlier_version_is_held_against_its_shares() -> None:
     before, ids = line((600, 0.0), (400, 10.0)), ["left", "right"]
     today = line((850, 0.0), (150, 10.0))
@@ -303,6 +309,12 @@ def test_a_segment_must_have_parted_twice() -> None:
     once, other = ({**evaluation(), "parted": name} for name in ("a", "b"))
     assert due([evaluation(), once], SETTINGS) == []
     assert due([once, evaluation(), other], SETTINGS) == [{"reason": "parted", "segments": ["b"]}]
+    parting = [{**one, "parting": one.get("parted"), "parted": None} for one in (once, evaluation(), other)]
+    assert due(parting[:2], SETTINGS) == []
+    assert due(parting, SETTINGS) == [{"reason": "parting", "segments": ["b"]}]
+    assert due([{**once, "parting": "a"}, {**other, "parting": "b"}], SETTINGS) == [
+        {"reason": "parted", "segments": ["b"]}
+    ]
 
 
 def test_the_same_feature_must_drift_twice() -> None:

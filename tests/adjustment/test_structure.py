@@ -9,6 +9,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from segmentation.adjustment import evaluation
+from segmentation.adjustment.evaluation import PARTED
 from segmentation.adjustment.structure import Piecewise, _grown, piecewise, saved
 from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit
@@ -45,11 +46,12 @@ def changed(
     saved_then: float = 0.0,
     parted: bool = False,
     settling: Collection[int] = (),
+    saves: float = PARTED,
     **settings: int,
 ) -> Piecewise:
     clustering = SETTINGS.model_copy(update=settings)
     every = range(len(fit.centres)) if parted else ()
-    return piecewise(fit, fit, settling, far, table(points), faded or {}, 0.02, saved_then, every, clustering)
+    return piecewise(fit, fit, settling, far, table(points), faded or {}, 0.02, saved_then, every, saves, clustering)
 
 
 def own_units(fit: Fit) -> np.ndarray:
@@ -136,7 +138,10 @@ def test_who_does_not_come_any_more_is_no_new_segment(parted: bool) -> None:
     def grown(newcomers: float | None, others: float | None, name: str = "recency") -> bool:
         days = pa.array([others] * 750 + [0.0] * 250 + [newcomers] * 100, pa.float64())
         today = there.append_column(name, days)
-        return piecewise(fit, fit, (), far, today, {}, 0.02, 0.0, range(4) if parted else (), SETTINGS).fit is not None
+        return (
+            piecewise(fit, fit, (), far, today, {}, 0.02, 0.0, range(4) if parted else (), PARTED, SETTINGS).fit
+            is not None
+        )
 
     assert grown(newcomers=2.0, others=5.0)
     assert not grown(newcomers=9.0, others=5.0)
@@ -159,9 +164,9 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     today = crowd(FOUR) + np.array([2.5, 0.0])
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
-    found = piecewise(fit, moved, (), far, table(today), {}, 0.02, 0.0, (), SETTINGS)
+    found = piecewise(fit, moved, (), far, table(today), {}, 0.02, 0.0, (), PARTED, SETTINGS)
     assert (found.fit, found.still_far, found.settles) == (None, False, None)
-    settling = piecewise(fit, moved, (0,), far, table(today), {}, 0.02, 0.0, (), SETTINGS)
+    settling = piecewise(fit, moved, (0,), far, table(today), {}, 0.02, 0.0, (), PARTED, SETTINGS)
     assert (settling.fit, settling.still_far, settling.settles) == (None, False, "far")
 
 
@@ -260,7 +265,9 @@ def test_the_order_of_the_rows_changes_nothing() -> None:
     fit, far = founded(crowd(FOUR), 4)
     today = table(np.vstack([crowd(FOUR), crowd([(25, 4, 100)], seed=1)]))
     reordered = today.take(np.random.default_rng(0).permutation(today.num_rows))
-    first, again = (piecewise(fit, fit, (), far, rows, {}, 0.02, 0.0, (), SETTINGS) for rows in (today, reordered))
+    first, again = (
+        piecewise(fit, fit, (), far, rows, {}, 0.02, 0.0, (), PARTED, SETTINGS) for rows in (today, reordered)
+    )
     assert first.fit is not None
     assert again.fit is not None
     assert first.fit.document() == again.fit.document()

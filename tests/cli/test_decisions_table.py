@@ -96,7 +96,7 @@ def test_days_that_kept_their_segments_say_what_they_were_asked() -> None:
     rows += [day(8, "hold", "waiting"), day(9, "hold", "unexplained")]
     assert (
         "9 days until 2024-01-10: the segments were kept; held against the data 3 times; challenged by another model 1 time; "
-        "alarmed 2 times by what no other model explains; drifted: Average order value,"
+        "alarmed 2 times and no segment more or fewer explained it; drifted: Average order value,"
     ) in words(shown(rows))
     assert "；漂移：平均订单金额、折扣占比、" in words(shown(rows, "zh")).replace(" ", "")
 
