@@ -202,9 +202,10 @@ class _Day:
         }
         if still_far:
             still_far_from(reference, self.parent.reference)
-        # What was seen of other things counts on.
-        seen = [{**one, "drift": []} for one in self.parent.decision["state"]["evaluations"]]
-        seen = [] if free else [*seen, {**evidence["evaluation"], "drift": []}]
+        # That a segment is parting is as true with the centres moved; the rest is looked at anew.
+        gone: Document = {"far": 0.0, "halved": [], "drift": []}
+        before_it = [*self.parent.decision["state"]["evaluations"], evidence["evaluation"]]
+        seen = [] if free else [{**one, **gone} for one in before_it]
         state = {"evaluations": seen[-KEPT_EVALUATIONS:], **done}
         return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], state)
 
