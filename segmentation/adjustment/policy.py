@@ -331,6 +331,7 @@ class _Day:
                 compared = self.compared(found.fit)
                 decided = self._challenge(why, compared, {}, evidence, evaluations, False, found.still_far, days)
         far = figures["far"] > evaluation.far_limit(figures, settings)
+        scheduled = scheduled and (not far or "far" in alarms)  # it would take who is coming for who was there
         unsettled = {parent.model.ids[number] for number in settling}
         gone = sorted(unsettled.intersection(figures["halved"]))
         new = None
@@ -442,7 +443,10 @@ class _Day:
         if not compared.differs and not (reason == "young" and shift is None):  # by other features it is another model
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
             fade = not by_centres and any(alarm["reason"] == "halved" for alarm in evidence["alarms"])
-            gone = shift is not None and (shift > settings.max_centre_shift or fade) and (by_centres or reason != "far")
+            gone = shift is not None and (shift > settings.max_centre_shift or fade)
+            if reason == "far" and not by_centres:  # nobody is taken for noise who may be a new segment next week
+                far = [one["far"] > evaluation.far_limit(one, settings) for one in evaluations]
+                gone = gone and sum(far) == KEPT_EVALUATIONS
             return self.renew(compared, evidence) if reason == "young" or (scheduled and gone) else None
         if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far, days)

@@ -144,3 +144,21 @@ def test_cores_are_renewed_where_the_data_has_moved_and_the_segments_are_the_sam
     decisions = shop.days(moves, 90)
     assert [one for one in told(decisions)[1:] if one[2] != "challenged"] == [(28, "update", "renewed")]
     assert len([one for one in told(decisions) if one[2] == "challenged"]) <= 1  # the regular one
+
+
+def test_a_regular_challenge_does_not_renew_the_cores_while_users_are_far() -> None:
+    """Half of a group goes aside. Taken for what the shop is, they would be no alarm any more."""
+    clustering = {"algorithm": "dbscan", "eps": 0.2}
+    shop = Shop(clustering=clustering, adjustment={"ask_above": 0.9, "challenge_every_days": 7})
+    dice = np.random.default_rng(1)
+
+    def spreads(day: int) -> np.ndarray:
+        points = people()
+        points[LAST.nonzero()[0][::2]] += [min(max(day - 10, 0), 30) / 10, 0.0]
+        return points + dice.normal(0, 0.2, points.shape)
+
+    judged = [one for one in shop.days(spreads, 60) if "evaluation" in one["evidence"]]
+    found = [(len(one["evidence"]["alarms"]), one["reason"]) for one in judged]
+    # Before it is an alarm the challenge waits; when nothing was found for three weeks, they are at home there.
+    assert found[4:7] == [(0, "evaluated"), (1, "challenged"), (1, "renewed")]
+    assert {reason for _, reason in (*found[:4], *found[7:])} == {"challenged"}
