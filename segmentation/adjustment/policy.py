@@ -305,11 +305,9 @@ class _Day:
         grown = today.active_days / days if days and not adopted else 0.0
         young = grown >= YOUNG or (grown >= 1 / CLOSED and any(one["reason"] in LOST for one in due))
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
-        parting = any(one["reason"] == "parting" for one in due)
-        if parting:
-            due = evidence["alarms"] = (
-                self._confirmed(due, evidence) if piecewise else [one for one in due if one["reason"] != "parting"]
-            )
+        parting = piecewise and any(one["reason"] == "parting" for one in due) and self._has_more(evidence)
+        due = [{**one, "reason": "parted"} if one["reason"] == "parting" and parting else one for one in due]
+        due = evidence["alarms"] = [one for one in due if one["reason"] != "parting"]
         alarms = {one["reason"] for one in due}
         lost = next((name for name in LOST if name in alarms), None)
         along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
@@ -412,16 +410,11 @@ class _Day:
             by,
         )
 
-    def _confirmed(self, due: list[Document], evidence: Document) -> list[Document]:
-        """That a segment is parting is an alarm only if a model that is fitted anew has more segments."""
+    def _has_more(self, evidence: Document) -> bool:
+        """Whether a model that is fitted anew has more segments: what is parting has parted only then."""
         new = self.today.fitted(keep=None)
         evidence["anew"] = {"segments": len(new.fit.centres), **new.evidence}
-        more = len(new.fit.centres) > len(self.parent.fit.centres)
-        return [
-            {**one, "reason": "parted"} if one["reason"] == "parting" else one
-            for one in due
-            if more or one["reason"] != "parting"
-        ]
+        return len(new.fit.centres) > len(self.parent.fit.centres)
 
     def _challenge(
         self,
