@@ -17,7 +17,7 @@ from typing import Any, Literal, Self, TypeVar
 from segmentation import reads, stages
 from segmentation.config import Config, StoreSection
 from segmentation.dates import days_between
-from segmentation.errors import DataContractError
+from segmentation.errors import ConfigError, DataContractError
 from segmentation.monitor import plans, read_models
 from segmentation.sources import slices
 from segmentation.sources.listing import Looked, days_to_look_at, other_recipes
@@ -256,11 +256,16 @@ def restate(config: Config, first: date, progress: Progress = no_progress) -> di
     """Put the configuration as it is now in force from `first` on, and derive the published days from there again.
 
     Returns what `publish` returned for each day that was derived, and warnings. Raises ConfigError for a time zone that cuts
-    the days otherwise unless `first` is the first day of the history, DataContractError for days whose rows, read anew,
-    break their contract; these keep what they had.
+    the days otherwise unless `first` is the first day of the history, and for a `first` after all published days;
+    DataContractError for days whose rows, read anew, break their contract: these keep what they had.
     """
     store = open_store(config)
-    days = [day for day in sorted(store.state().published) if day >= first]
+    published = sorted(store.state().published)
+    days = [day for day in published if day >= first]
+    if published and not days:
+        raise ConfigError(
+            f"no day is published from {first} on, the latest is {published[-1]}: there is nothing to restate"
+        )
     record_recipe(config, store, first)
     warnings: list[str] = []
     if days:

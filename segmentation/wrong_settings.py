@@ -18,6 +18,10 @@ def explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{path}: {setting} is missing"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"].startswith(("less_than", "greater_than")):
+        section = _section(model, where[:-1])
+        meant = section.model_fields[where[-1]].description if section and where[-1] in section.model_fields else None
+        message += f" ({meant})" if meant else ""
     if where and problem["type"] == "value_error" and isinstance(problem["input"], dict):
         # Settings that do not go together: all that the section holds would say too much.
         return f"{path}: [{'.'.join(where)}] {message}"
@@ -28,11 +32,16 @@ def explain(path: Path, model: type[BaseModel], problem: dict[str, Any]) -> str:
 
 
 def _known_keys(model: type[BaseModel], where: list[str]) -> list[str]:
+    section = _section(model, where)
+    return [name for name, field in section.model_fields.items() if not field.exclude] if section else []
+
+
+def _section(model: type[BaseModel], where: list[str]) -> type[BaseModel] | None:
     for name in where:
         field = model.model_fields.get(name)
         kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # of `OrdersSource | None` the first
         found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not found:
-            return []
+            return None
         model = found[0]
-    return [name for name, field in model.model_fields.items() if not field.exclude]
+    return model

@@ -202,3 +202,10 @@ def test_the_recipe_is_what_can_change_a_result(tmp_path: Path) -> None:
     wider = load(written(tmp_path, MINIMAL + "[features]\nwindow_days = 30\n"), {}).recipe()
     assert wider.hash != first.hash
     assert wider.reading == first.reading
+
+
+def test_a_number_beyond_its_bounds_says_what_the_setting_means(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(written(tmp_path, MINIMAL + "[adjustment]\nask_above = 25\n"), {})
+    assert "[adjustment] ask_above = 25: Input should be less than or equal to 1 (" in str(error.value)
+    assert "share" in str(error.value).lower()

@@ -60,6 +60,11 @@ def test_a_plan_says_what_would_change_and_changes_nothing(shop: Shop) -> None:
     assert sorted(path for path in (shop.root / "store").rglob("*")) == files
     assert [path.name for path in shop.root.iterdir() if path.name.startswith(".plan")] == []
     assert shop.digest() == before
+    later = DAYS[-1] + timedelta(days=9)
+    for command in (("plan",), ("reconcile", "--recipe", "current")):
+        assert f"no day is published from {later} on, the latest is {DAYS[-1]}" in shop(
+            *command, "--from", str(later), code=2
+        )
     told = shop("plan", "--from", str(DAYS[2]))
     assert "Nothing was published" in told
     assert f"reconcile --recipe current --from {DAYS[2]}" in told
