@@ -357,7 +357,11 @@ class _Day:
             by = today.recipe.clustering
             fit = settled(new.fit, parent.fit, self.before, today.features, by, called=reason != "scheduled")
             compared = self.compared(fit)
-            decided = self._challenge(reason, compared, new.evidence, evidence, evaluations, scheduled)
+            if reason == "scheduled" and fit is not new.fit and compared.differs:
+                # Nothing calls for it, and it is no better: the parent's own segments, at another optimum of their own.
+                evidence["challenge"] = {"reason": reason, **new.evidence, **compared.evidence}
+            else:
+                decided = self._challenge(reason, compared, new.evidence, evidence, evaluations, scheduled)
         if decided:
             return decided
         # Moving the centres along would hide it, or put it off.

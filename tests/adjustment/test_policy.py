@@ -8,7 +8,10 @@ import pyarrow as pa
 import pytest
 from decided_days import CENTRES, FIRST, NAMES, USERS, Places, Shop, crowd, recipe, told, walking
 
-from segmentation.adjustment.today import CLOSED
+from segmentation.adjustment import policy
+from segmentation.adjustment.challenge import Fitted
+from segmentation.adjustment.today import CLOSED, Today
+from segmentation.clustering.model import Fit
 from segmentation.store.content import hash_json
 
 
@@ -459,3 +462,29 @@ def test_a_changed_recipe_has_its_own_model_and_ids_live_on() -> None:
     assert len(shop.ids) == 2
     assert shop.ids & before
     assert shop.run(crowd())["reason"] == "ordinary"
+
+
+@pytest.mark.parametrize("better", [False, True])
+def test_the_same_segments_at_another_optimum_of_their_own_are_no_news(
+    monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    """Where no alarm calls for it, only a fit that saves more (`settled` returns it as it is) may change the structure."""
+    shop, elsewhere = Shop(adjustment={"challenge_every_days": 7, "ask_above": 1.0}), []
+    shop.run(crowd())
+    first, second, third = shop.parent.fit.centres
+    moved = np.array([(first + second) / 2, third - 0.2, third + 0.2])
+
+    def made(today: Today, keep: int | None) -> Fitted:
+        return Fitted(
+            replace(shop.parent.fit, centres=moved if better else shop.parent.fit.centres), {"structure": "kept"}
+        )
+
+    def optimum(new: Fit, *_: object, **__: object) -> Fit:
+        elsewhere.append(new if better else replace(new, centres=moved))
+        return elsewhere[-1]
+
+    monkeypatch.setattr(Today, "fitted", made)
+    monkeypatch.setattr(policy, "settled", optimum)
+    changes = [change[1:] for change in told(shop.days(walking(crowd()), 8))]
+    assert elsewhere
+    assert changes == [("restructure", "scheduled") if better else ("hold", "challenged")]
