@@ -329,7 +329,8 @@ class _Day:
                 compared = self.compared(found.fit)
                 decided = self._challenge(why, compared, {}, evidence, evaluations, False, found.still_far, days)
         far = figures["far"] > evaluation.far_limit(figures, settings)
-        scheduled = scheduled and (not far or "far" in alarms)  # it would take who is coming for who was there
+        # Their cores would be those of who was there from then on.
+        scheduled = scheduled and (by_centres or not far or "far" in alarms)
         unsettled = {parent.model.ids[number] for number in settling}
         gone = sorted(unsettled.intersection(figures["halved"]))
         new = None
