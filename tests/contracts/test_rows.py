@@ -187,6 +187,7 @@ def test_an_amount_of_the_source_is_not_replaced() -> None:
         ("9999999999", "9999999999", "amount is not a number below 10,000,000,000"),
         ("", "2", "quantity is missing"),
         ("two", "2", "quantity is not a number below 10,000,000,000"),
+        ("1", "1e2.", "amount is not a number below 10,000,000,000"),
     ],
 )
 def test_why_there_is_no_product(quantity: str, price: str, reason: str) -> None:
