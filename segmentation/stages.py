@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from segmentation import crossings, reads, served
 from segmentation.adjustment import policy
+from segmentation.adjustment.outcomes import RESTRUCTURE
 from segmentation.adjustment.today import Standing, Today
 from segmentation.adjustment.wording import sentence
 from segmentation.clustering.model import Fit, Model
@@ -338,7 +339,7 @@ def compare_segments(config: Config, day: date, derivation: str) -> dict[str, An
             known,
             causes,
             crossings.redefined(inputs, day, users, before, recipe),
-            at_once=decision["decision"] == policy.RESTRUCTURE,
+            at_once=decision["decision"] == RESTRUCTURE,
         )
     present = members.filter(pc.is_valid(members["segment_id"]))
     revenue = money_units(features["revenue"]) if "revenue" in features.column_names else None

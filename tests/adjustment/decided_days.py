@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from segmentation.adjustment.policy import Decided, decide
+from segmentation.adjustment.outcomes import Decided
+from segmentation.adjustment.policy import decide
 from segmentation.adjustment.today import Standing, Today
 from segmentation.clustering.model import Fit
 from segmentation.config import Adjustment, Clustering, Features, Recipe
