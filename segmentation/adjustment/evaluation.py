@@ -18,7 +18,7 @@ LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
 # Of what a segment was worth; and of what one more saved, when the model was made. docs/architecture.md has what was measured.
 HALVED, PARTED = 1 / 2, 3
-PARTING = 1.5  # the same, if a model that is fitted anew has more segments
+PARTING = 1.3  # the same, if a model that is fitted anew has more segments
 NOTHING = 0.01  # squared standard deviations per user that are next to nothing, whatever one more saved before
 
 
@@ -82,7 +82,7 @@ def evaluate(
     the founding as a segment must have); `shares` by segment; `halved`, the segments that are worth half of what they were at
     the most, and less than the least of them was, if that is more than chance (where they have no centres: that have half of
     their share at the most); `parted`, the segment that would save three times as much as two as the best candidate did, None
-    if there is none; `parting`, the one that would save half as much again; `drift`, the features with an alarm. Where segments
+    if there is none; `parting`, the one that would save three tenths more than that did; `drift`, the features with an alarm. Where segments
     have centres, `worth` and `saved` as in the reference, without the errors.
     """
     users, before = len(distances), reference["users"]

@@ -111,21 +111,20 @@ class Outcomes:
     def update(
         self,
         fit: Fit,
-        reason: str,
         evidence: Document,
         done: Document,
-        still_far: bool = False,
-        free: Collection[int] = (),
+        still_far: bool,
+        free: Collection[int],
     ) -> Decided:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed.
 
         still_far: that users are far from all segments was not explained, and is not to be forgotten by moving along. free: the
-        segments that are where their users have settled now, as if founded there.
+        segments that are settling.
         """
         model = self.parent.model.moved(fit, free)
         before = drift.Reference.from_document(self.parent.reference["drift"])
         reference = {
-            **self.held_against(fit, model, FOUNDED[:-1] if free else FOUNDED),
+            **self.held_against(fit, model, FOUNDED),
             "drift": before.renewed(self.points, self.today.day).document(),
         }
         if still_far:
@@ -133,9 +132,13 @@ class Outcomes:
         # That a segment is parting is as true with the centres moved; the rest is looked at anew.
         gone: Document = {"far": 0.0, "halved": [], "drift": []}
         before_it = [*self.parent.decision["state"]["evaluations"], evidence["evaluation"]]
-        seen = [] if free else [{**one, **gone} for one in before_it]
-        state = {"evaluations": seen[-KEPT_EVALUATIONS:], **done}
-        return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], state)
+        state = {"evaluations": [{**one, **gone} for one in before_it[-KEPT_EVALUATIONS:]], **done}
+        return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], state)
+
+    def settle(self, fit: Fit, evidence: Document, state: Document, settling: Collection[int]) -> Decided:
+        """The parent's segments, of which the settling ones are where their users are now, as if founded there."""
+        model = self.parent.model.moved(fit, settling)
+        return self._decided(UPDATE, "settled", evidence, model, (fit,), self.parent.reference, self.bins, [], state)
 
     def restructure(
         self,

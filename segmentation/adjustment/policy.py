@@ -17,6 +17,7 @@ from segmentation.adjustment.outcomes import BASELINE, KEPT_EVALUATIONS, Decided
 from segmentation.adjustment.reference import held_against
 from segmentation.adjustment.today import CLOSED, Standing, Today
 from segmentation.adjustment.wording import sentence
+from segmentation.clustering import kmeans
 from segmentation.clustering.model import Fit, Model
 from segmentation.store.content import hash_json
 
@@ -115,16 +116,15 @@ class _Day(Outcomes):
         due = evidence["alarms"] = [one for one in due if one["reason"] != "parting"]
         alarms = {one["reason"] for one in due}
         lost = next((name for name in LOST if name in alarms), None)
-        along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
+        settling = parent.model.settling(today.day, today.recipe.features.window_days)
+        along, shift = self._along(settling) if alarms and by_centres else (parent.fit, 0.0)
         moved = None
         if "drift" in alarms and by_centres:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
         decided = found = None
-        settling = parent.model.settling(today.day, today.recipe.features.window_days)
-        there = self._along(settling)[0] if lost and piecewise and settling else along
         if lost and piecewise:
-            found = self._piecewise(there, settling, figures, due, parting)
+            found = self._piecewise(along, settling, figures, due, parting)
             evidence["structure"] = found.evidence
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
@@ -173,13 +173,18 @@ class _Day(Outcomes):
         # Moving the centres along would hide it, or put it off.
         pending = not lost and (far or figures["halved"] or figures["parted"])
         done = {"challenged": challenge_block(today)} if scheduled else {}
-        if found and found.settles in alarms and not found.still_far:
-            evidence["settles"] = {"reason": found.settles}
-            return self.update(there, "settled", evidence, done, free=settling)
         if reason == "moved" and not by_centres and not pending and compared.evidence["centre_shift"] is not None:
             return self.renew_cores(compared, "renewed", evidence, {"evaluations": evaluations})
         if moved is not None and not moved.differs and not pending:
-            return self.update(along, "drift", {**moved.evidence, **evidence}, done, still_far="far" in alarms)
+            told = {**moved.evidence, **evidence}
+            return self.update(along, told, done, still_far="far" in alarms, free=settling)
+        if settling and by_centres:
+            there, shift = self._settled(settling)
+            alarm = found.settles if found and not found.still_far else None
+            if alarm in alarms or shift > settings.max_centre_shift:
+                named = sorted(parent.model.ids[number] for number in settling)
+                evidence["settles"] = {"reason": alarm or "filling", "segments": named, "shift": shift}
+                return self.settle(there, evidence, {"evaluations": evaluations, **done}, settling)
         why = "unexplained" if lost and piecewise else "challenged" if "challenge" in evidence else "evaluated"
         return self.hold(why, evidence, {"evaluations": evaluations, **done})
 
@@ -189,6 +194,14 @@ class _Day(Outcomes):
         anchors = np.array([segment.centre for segment in self.parent.model.segments])
         sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
         return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift, free)
+
+    def _settled(self, settling: Collection[int]) -> tuple[Fit, float]:
+        """The parent's fit with only these centres where their users are today, and how far the furthest of them has gone."""
+        fit = self.parent.fit
+        points = fit.points(Fit.sampled(self.before, self.today.recipe.clustering.sample_users))
+        centres = kmeans.continued(points, fit.centres, free=settling)
+        went = np.linalg.norm(centres - fit.centres, axis=1).max()
+        return replace(fit, centres=centres), round(float(went), 6)
 
     def _piecewise(
         self, along: Fit, settling: Collection[int], figures: Document, due: list[Document], parting: bool

@@ -39,6 +39,8 @@ def sentence(decision: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
             if reason == "settled":
                 settles = evidence["settles"]
                 places["ids"] = texts("page.comma").join(settles.get("segments", ()))
+                if settles["reason"] == "filling":
+                    return texts("decision.filling", shift=f"{settles['shift']:.2f}", **places)
                 return texts("decision.settled", why=texts(f"decision.why_{settles['reason']}", **places))
             shift = f"{evidence['centre_shift']:.2f}"
             return texts("decision.renewed" if reason == "renewed" else "decision.update", shift=shift, **places)

@@ -216,9 +216,9 @@ def test_a_segment_has_parted_when_two_would_save_three_times_as_much(
     assert with_centres(same, same, saved, error)["parted"] == parted
 
 
-def test_a_segment_is_parting_when_two_would_save_half_as_much_again() -> None:
+def test_a_segment_is_parting_when_two_would_save_three_tenths_more() -> None:
     same = line((600, 0.0), (400, 10.0))
-    found = [with_centres(same, same, (0.5, now), error) for now, error in ((0.74, 0.0), (0.76, 0.0), (0.76, 0.07))]
+    found = [with_centres(same, same, (0.5, now), error) for now, error in ((0.64, 0.0), (0.66, 0.0), (0.66, 0.06))]
     assert [(one["parting"], one["parted"]) for one in found] == [(None, None), ("right", None), (None, None)]
 
 

@@ -93,29 +93,6 @@ def test_moving_the_centres_along_does_not_put_off_a_birth() -> None:
     assert told(decisions)[1:] == [(21, "restructure", "far")]
 
 
-def test_a_new_segment_goes_along_with_its_users_as_they_fill_the_window() -> None:
-    """110 newcomers, who are found while most of what they do lies ahead of them: by then they are far from where that was."""
-    dice = np.random.default_rng(5)
-    newcomers = np.array([9.0, 9.0]) + dice.normal(0, 0.5, (110, 2))
-    places = walking(crowd())
-    more = walking(newcomers, seed=2)
-
-    def today(number: int) -> np.ndarray:
-        on = np.array([10.0, 6.0]) * min(max((number - 14) / 30, 0), 1)
-        return np.vstack([places(number), more(number) + on]) if number >= 10 else places(number)
-
-    shop = Shop(adjustment={"ask_above": 0.9})
-    decisions = shop.days(today, 90)
-    changes = [one for one in told(decisions)[1:] if one[1] != "hold"]
-    assert [one[1:] for one in changes if one[1] == "restructure"] == [("restructure", "far")]
-    assert ("update", "settled") in [one[1:] for one in changes]
-    assert len(shop.ids) == 4
-    assert [one["reason"] for one in decisions[60:]].count("unexplained") == 0
-    (new,) = [one for one in shop.decided[-1].model.segments if one.born > FIRST]
-    fit = shop.decided[-1].fits[0]
-    assert new.centre == tuple(fit.centres[shop.decided[-1].model.segments.index(new)])
-
-
 def test_a_group_that_comes_from_far_outside_is_born_though_it_is_wider_than_all_others() -> None:
     """Ten standard deviations wide, forty away: no segment has room for all of them within what was far."""
     dice = np.random.default_rng(5)

@@ -38,6 +38,7 @@ def challenged(reason: str, decision: str = "challenged", impact: dict[str, floa
 
 
 LACKS = {"users": [12, 100], "days": [3, 7]}
+FILLING = {"reason": "filling", "segments": ["aa", "bb"], "shift": 0.361}
 DECISIONS = [
     *(
         decided("baseline", "first_day", structure=name, segments_asked=4)
@@ -58,6 +59,7 @@ DECISIONS = [
     challenged("far", "waiting"),
     decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
     decided("update", "settled", evaluation=EVALUATION, alarms=[{"reason": "drift"}], settles={"reason": "far"}),
+    decided("update", "settled", evaluation=EVALUATION, alarms=[], settles=FILLING),
     decided("update", "renewed", evaluation=EVALUATION, centre_shift=0.41),
     *(decided("restructure", reason, EVENTS, evaluation=EVALUATION, impact=IMPACT) for reason in ("far", "halved")),
     *(decided("restructure", reason, EVENTS, impact=IMPACT) for reason in ("recipe", "adopted", "young")),
@@ -123,6 +125,11 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
             decided("update", "settled", evaluation=EVALUATION, alarms=[], settles={"reason": "far"}),
             "The segments were moved to where their users are (3.4% of the users were far from every segment): that explains "
             "it, and no segment more or fewer is needed.",
+        ),
+        (
+            decided("update", "settled", evaluation=EVALUATION, alarms=[], settles=FILLING),
+            "New segments went on to where their users are by now, up to 0.36 standard deviations: what these do still fills "
+            "the window (aa, bb). The segments are the same.",
         ),
         (
             decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
