@@ -5,15 +5,17 @@
 3. Planted truth: simulated shops in which something happens, or nothing.
 
 `python benchmarks/adjustment.py [--part 1|2|3] [--seeds N] [--first-seed S] [--scenario NAME …]`. All parts take about an hour;
-part 3 is the longest, some three minutes for each scenario and seed.
+part 3 is the longest, some two minutes for each scenario and seed.
 """
 
 import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from adjustment_parts import hysteresis, planted, usefulness
 
 console = Console(width=150)
+INDICES = ("ours", "ours, nearest", "daily re-fit", "frozen", "oracle")
 
 
 def table(title: str, *columns: str) -> Table:
@@ -72,26 +75,48 @@ def truth(seeds: Sequence[int], scenarios: Sequence[str]) -> None:
         "tellable",
         "delay",
         "wrong",
-        "index",
-        "re-fit",
-        "frozen",
-        "oracle",
+        *INDICES,
     )
     title = f"Planted truth: {planted.USERS:,} users, windows of {planted.WINDOW} days"
     shown = table(title, *columns, "worst day", "up", "stopped", "up, any", "stopped, any")
+    trials: list[planted.Trial] = []
     for scenario in scenarios:
         for seed in seeds:
             with tempfile.TemporaryDirectory() as folder:
                 trial = planted.run(scenario, seed, Path(folder) / "shop")
+            trials.append(trial)
             delay, wrong = planted.found(trial)
             changes = ", ".join(f"{day}: {more:+d}" for day, more in trial.changes)
-            index = [f"{trial.index[name]:.3f}" for name in ("ours", "daily re-fit", "frozen", "oracle")]
+            index = [f"{trial.index[name]:.3f}" for name in INDICES]
             causes = [f"{right / max(of, 1):.0%} of {of}" for right, of in trial.causes.values()]
             told = "–" if trial.tellable is None else str(trial.tellable)
             late = "–" if delay is None else f"{delay} d"
             shown.add_row(scenario, str(seed), changes, told, late, str(wrong), *index, f"{trial.worst:.2%}", *causes)
             console.print(f"{scenario} {seed}: {trial}", highlight=False)
     console.print(shown)
+    console.print(summary(trials))
+
+
+def summary(trials: Sequence[planted.Trial]) -> Table:
+    """By scenario, over the seeds: planted events that were found, changes that were not planted, mean indices."""
+    shown = table("Over the seeds", "scenario", "planted", "found", "not planted", "latest", *INDICES, "worst day")
+    events = found = wrong = 0
+    for scenario, group in groupby(trials, key=lambda trial: trial.scenario):
+        same = list(group)
+        told = [planted.found(trial) for trial in same]
+        late = [delay for delay, _ in told if delay is not None]
+        there = len(same) if scenario in planted.BEGIN | planted.END else 0
+        beside = sum(count for _, count in told)
+        events, found, wrong = events + there, found + len(late), wrong + beside
+        index = [f"{np.mean([trial.index[name] for trial in same]):.3f}" for name in INDICES]
+        latest = f"{max(late)} d" if late else "–"
+        worst = max(trial.worst for trial in same)
+        shown.add_row(scenario, str(there), str(len(late)), str(beside), latest, *index, f"{worst:.2%}")
+    shown.caption = f"precision {found / max(found + wrong, 1):.2f}, recall {found / max(events, 1):.2f}"
+    for which in ("up", "stopped", "up, any", "stopped, any"):
+        right, of = (sum(trial.causes[which][place] for trial in trials) for place in (0, 1))
+        shown.caption += f"; {which}: {right / max(of, 1):.1%} of {of} with the right cause"
+    return shown
 
 
 def main() -> None:

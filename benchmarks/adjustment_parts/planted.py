@@ -148,7 +148,8 @@ def _told(store: Store, folder: Path, day: date, planted: tuple[str, ...]) -> bo
 
 
 def _index(store: Store, folder: Path, days: list[date]) -> dict[str, float]:
-    """Mean adjusted Rand index to the truth over the days. Labels that are matched from day to day have the same index."""
+    """Mean adjusted Rand index to the truth over the days: of the published segments, of the nearest ones by the day's model,
+    and of the naive methods. Labels that are matched from day to day have the same index."""
     first, _ = _published(store)[0]
     frozen = _model(store, first)[1]
     segments, names = len(frozen.centres), frozen.transform.features
@@ -161,6 +162,7 @@ def _index(store: Store, folder: Path, days: list[date]) -> dict[str, float]:
         published = dict(zip(members["user_id"].to_pylist(), members["segment_id"].to_pylist(), strict=True))
         labels = {
             "ours": [published[user] for user in features["user_id"].to_pylist()],
+            "ours, nearest": np.argmin(_model(store, day)[1].distances(features), axis=1),
             "daily re-fit": np.argmin(kmeans.distances(points, kmeans.fit(points, segments, 0)), axis=1),
             "frozen": np.argmin(frozen.distances(features), axis=1),
             "oracle": _oracle(points, kinds),
