@@ -135,10 +135,16 @@ class Outcomes:
         state = {"evaluations": [{**one, **gone} for one in before_it[-KEPT_EVALUATIONS:]], **done}
         return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], state)
 
-    def settle(self, fit: Fit, evidence: Document, state: Document, settling: Collection[int]) -> Decided:
-        """The parent's segments, of which the settling ones are where their users are now, as if founded there."""
+    def settle(
+        self, fit: Fit, evidence: Document, state: Document, settling: Collection[int], explained: bool
+    ) -> Decided:
+        """The parent's segments, of which the settling ones are where their users are now, as if founded there. explained: this
+        explains an alarm, and is what counts from now on; else all is held against what it was."""
         model = self.parent.model.moved(fit, settling)
-        return self._decided(UPDATE, "settled", evidence, model, (fit,), self.parent.reference, self.bins, [], state)
+        reference = self.parent.reference
+        if explained:
+            reference = {**self.held_against(fit, model, FOUNDED[:-1]), "drift": reference["drift"]}
+        return self._decided(UPDATE, "settled", evidence, model, (fit,), reference, self.bins, [], state)
 
     def restructure(
         self,

@@ -117,14 +117,17 @@ class _Day(Outcomes):
         alarms = {one["reason"] for one in due}
         lost = next((name for name in LOST if name in alarms), None)
         settling = parent.model.settling(today.day, today.recipe.features.window_days)
-        along, shift = self._along(settling) if alarms and by_centres else (parent.fit, 0.0)
+        if by_centres:
+            settling = parent.model.with_parents(settling)  # the halves go to two sides
+        along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
+        there = self._along(settling)[0] if alarms and by_centres and settling else along
         moved = None
         if "drift" in alarms and by_centres:
             moved = self.compared(along)
             evidence["centre_shift"] = shift
         decided = found = None
         if lost and piecewise:
-            found = self._piecewise(along, settling, figures, due, parting)
+            found = self._piecewise(there, settling, figures, due, parting)
             evidence["structure"] = found.evidence
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
@@ -177,14 +180,10 @@ class _Day(Outcomes):
             return self.renew_cores(compared, "renewed", evidence, {"evaluations": evaluations})
         if moved is not None and not moved.differs and not pending:
             told = {**moved.evidence, **evidence}
-            return self.update(along, told, done, still_far="far" in alarms, free=settling)
-        if settling and by_centres:
-            there, shift = self._settled(settling)
-            alarm = found.settles if found and not found.still_far else None
-            if alarm in alarms or shift > settings.max_centre_shift:
-                named = sorted(parent.model.ids[number] for number in settling)
-                evidence["settles"] = {"reason": alarm or "filling", "segments": named, "shift": shift}
-                return self.settle(there, evidence, {"evaluations": evaluations, **done}, settling)
+            return self.update(there, told, done, still_far="far" in alarms, free=settling)
+        explained = found.settles if found and found.settles in alarms and not found.still_far else None
+        if by_centres and settling and (decided := self._settled(settling, explained, evidence, evaluations, done)):
+            return decided
         why = "unexplained" if lost and piecewise else "challenged" if "challenge" in evidence else "evaluated"
         return self.hold(why, evidence, {"evaluations": evaluations, **done})
 
@@ -195,13 +194,25 @@ class _Day(Outcomes):
         sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
         return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift, free)
 
-    def _settled(self, settling: Collection[int]) -> tuple[Fit, float]:
-        """The parent's fit with only these centres where their users are today, and how far the furthest of them has gone."""
-        fit = self.parent.fit
-        points = fit.points(Fit.sampled(self.before, self.today.recipe.clustering.sample_users))
+    def _settled(
+        self,
+        settling: Collection[int],
+        explained: str | None,
+        evidence: Document,
+        evaluations: list[Document],
+        done: Document,
+    ) -> Decided | None:
+        """Only the settling centres go to where their users are today, if that is far, or explains an alarm; None if not."""
+        fit, recipe = self.parent.fit, self.today.recipe
+        points = fit.points(Fit.sampled(self.before, recipe.clustering.sample_users))
         centres = kmeans.continued(points, fit.centres, free=settling)
-        went = np.linalg.norm(centres - fit.centres, axis=1).max()
-        return replace(fit, centres=centres), round(float(went), 6)
+        shift = round(float(np.linalg.norm(centres - fit.centres, axis=1).max()), 6)
+        if not explained and shift <= recipe.adjustment.max_centre_shift:
+            return None
+        named = sorted(self.parent.model.ids[number] for number in settling)
+        evidence["settles"] = {"reason": explained or "filling", "segments": named, "shift": shift}
+        state = {"evaluations": [] if explained else evaluations, **done}
+        return self.settle(replace(fit, centres=centres), evidence, state, settling, bool(explained))
 
     def _piecewise(
         self, along: Fit, settling: Collection[int], figures: Document, due: list[Document], parting: bool

@@ -147,13 +147,18 @@ class Model:
         return (*self.ids, NOISE) if fit.has_noise else self.ids
 
     def settling(self, day: date, window_days: int) -> tuple[int, ...]:
-        """The places of the segments that came later than others, and less than a window ago, and of those that they split off
-        from: what their users do fills the window still, and takes them further than a segment that has settled goes."""
+        """The places of the segments that came later than others, and less than a window ago: what their users do fills the
+        window still, and takes them further than a segment that has settled goes."""
         first = min((segment.born for segment in self.segments), default=day)
         filled = day - timedelta(days=window_days)
-        new = [one for one in self.segments if one.born > max(first, filled)]
-        names = {one.segment_id for one in new}.union(*(one.parents for one in new))
-        return tuple(number for number, one in enumerate(self.segments) if one.segment_id in names)
+        return tuple(number for number, one in enumerate(self.segments) if one.born > max(first, filled))
+
+    def with_parents(self, places: Collection[int]) -> tuple[int, ...]:
+        """These, and the segments that they split off from."""
+        parents = {parent for number in places for parent in self.segments[number].parents}
+        return tuple(
+            number for number, one in enumerate(self.segments) if number in places or one.segment_id in parents
+        )
 
     def moved(self, fit: Fit, settled: Collection[int]) -> Self:
         """With centres that have moved along, to those of the fit; the settled ones are as if founded there."""

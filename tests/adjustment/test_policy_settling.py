@@ -83,5 +83,12 @@ def test_who_settles() -> None:
     )
     recipe = Shop().recipe
     model = Model("", ("frequency",), segments, MadeBy(recipe.features, recipe.clustering))
-    by_day = {day: model.settling(FIRST + timedelta(days=day), 60) for day in (40, 79, 80, 99, 100)}
-    assert by_day == {40: (0, 1, 2, 3), 79: (0, 1, 2, 3), 80: (1, 2), 99: (1, 2), 100: ()}
+    new = {day: model.settling(FIRST + timedelta(days=day), 60) for day in (40, 79, 80, 99, 100)}
+    assert new == {40: (2, 3), 79: (2, 3), 80: (2,), 99: (2,), 100: ()}
+    assert {day: model.with_parents(places) for day, places in new.items()} == {
+        40: (0, 1, 2, 3),
+        79: (0, 1, 2, 3),
+        80: (1, 2),
+        99: (1, 2),
+        100: (),
+    }
