@@ -223,6 +223,11 @@ class Adjustment(Section):
                 f"move_points ({self.move_points}) is above return_points ({self.return_points}): users would come back to a "
                 f"segment sooner than leave it; set return_points to {self.move_points} or more, or lower move_points"
             )
+        if self.challenge_every_days < self.evaluate_every_days:
+            raise ValueError(
+                f"challenge_every_days ({self.challenge_every_days}) is below evaluate_every_days ({self.evaluate_every_days}): "
+                "another model is fitted on evaluation days only; raise the one, or lower the other"
+            )
 
 
 class Recipe(Section):

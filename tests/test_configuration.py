@@ -113,6 +113,12 @@ CONTRADICTIONS = [
         "move_points (20000) is above return_points (18000): users would come back to a segment sooner than leave it; "
         "set return_points to 20000 or more, or lower move_points",
     ),
+    (
+        "adjustment",
+        {"challenge_every_days": 3},
+        "challenge_every_days (3) is below evaluate_every_days (7): another model is fitted on evaluation days only; "
+        "raise the one, or lower the other",
+    ),
 ]
 
 
