@@ -213,7 +213,7 @@ def history(console: Console, rows: list[Record]) -> None:
         )
     console.print(table)
     stale = sum(row["status"] == "stale" for row in rows)
-    more = f"; {stale:,} stale: run `segmentation reconcile`" if stale else ""
+    more = f"; {stale:,} stale: run `segmentation reconcile` (later days follow, where these change)" if stale else ""
     console.print(f"{counted(len(rows), 'day')} published{more}.")
 
 
