@@ -206,7 +206,10 @@ class Adjustment(Section):
         0.5, ge=0, lt=1, description="Weight of the old centres in an update; 0: the centres of today's data."
     )
     max_centre_shift: float = Field(
-        0.25, gt=0, description="How far updates may take a centre from where it was founded, in standard deviations."
+        0.25,
+        gt=0,
+        description="How far updates may take a centre from where it was founded, in standard deviations; "
+        "beyond, a segment that came within the last window is founded anew.",
     )
     ask_above: float = Field(
         0.25,
@@ -225,7 +228,8 @@ class Adjustment(Section):
             )
         if self.challenge_every_days < self.evaluate_every_days:
             raise ValueError(
-                f"challenge_every_days ({self.challenge_every_days}) is below evaluate_every_days ({self.evaluate_every_days}): "
+                f"challenge_every_days ({self.challenge_every_days}) is below "
+                f"evaluate_every_days ({self.evaluate_every_days}): "
                 "another model is fitted on evaluation days only; raise the one, or lower the other"
             )
 

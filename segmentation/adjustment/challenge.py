@@ -70,10 +70,10 @@ def _inertia(points: Matrix, centres: Matrix) -> float:
 
 
 def moved_along(
-    parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float, free: Collection[int] = ()
+    parent: Fit, anchors: Matrix, points: Matrix, smoothing: float, limit: float, held: Collection[int] = ()
 ) -> tuple[Fit, float]:
     """The parent's fit with its centres moved towards the optimum that they lead to in today's points, and how far the
-    furthest of them would be from its anchor; none goes further than `limit`. The free ones go all the way.
+    furthest of them would be from its anchor; none goes further than `limit`. The held ones stay where they are.
 
     c = smoothing · parent's + (1 − smoothing) · optimum: evolutionary K-means (Chakrabarti, Kumar, Tomkins 2006).
     points: today's users in the parent's space, (users, features); anchors: (segments, features).
@@ -83,9 +83,9 @@ def moved_along(
     lengths = np.sqrt((offsets**2).sum(axis=1, keepdims=True))
     kept = offsets * np.minimum(1.0, limit / np.maximum(lengths, limit))
     centres = np.round(anchors + kept, 6) + 0.0
-    held = [number for number in range(len(centres)) if number not in free]
-    centres[list(free)] = optimum[list(free)]
-    return replace(parent, centres=centres), round(float(lengths[held].max(initial=0.0)), 6)
+    others = [number for number in range(len(centres)) if number not in held]
+    centres[list(held)] = parent.centres[list(held)]
+    return replace(parent, centres=centres), round(float(lengths[others].max(initial=0.0)), 6)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from segmentation.config import Adjustment
 from segmentation.dates import block
 
 FAR = 0.99  # the quantile of the distances to the nearest segment beyond which a user is far
+LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
 LAST, OFTEN = 3, 2  # so often among the last evaluations
 CERTAIN = 3.09  # standard deviations: by chance once in a thousand times
 # Of what a segment was worth; and of what one more saved, when the model was made. docs/architecture.md has what was measured.
@@ -82,8 +83,8 @@ def evaluate(
     the founding as a segment must have); `shares` by segment; `halved`, the segments that are worth half of what they were at
     the most, and less than the least of them was, if that is more than chance (where they have no centres: that have half of
     their share at the most); `parted`, the segment that would save three times as much as two as the best candidate did, None
-    if there is none; `parting`, the one that would save three tenths more than that did; `drift`, the features with an alarm. Where segments
-    have centres, `worth` and `saved` as in the reference, without the errors.
+    if there is none; `parting`, the one that would save three tenths more than that did; `drift`, the features with an alarm.
+    Where segments have centres, `worth` and `saved` as in the reference, without the errors.
     """
     users, before = len(distances), reference["users"]
     shares = _shares(distances, ids)
@@ -200,6 +201,11 @@ def limits(reference: Mapping[str, Any]) -> dict[str, float]:
     founded = {segment: mean for segment, (mean, _) in reference["worth"].items()}
     least = min((mean for mean in founded.values() if mean > 0), default=0.0)
     return {segment: min(HALVED * mean, least) for segment, mean in sorted(founded.items())}
+
+
+def faded(distances: Matrix, ids: Sequence[str], reference: Mapping[str, Any]) -> list[str]:
+    """The segments that are worth half of what they were, as `evaluate` has it; none without a reference that says so."""
+    return _faded(_worth(distances, ids), reference) if "worth" in reference else []
 
 
 def _faded(worth: Mapping[str, Sequence[float]], reference: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from segmentation.store.content import hash_json
 
 BASELINE, HOLD, UPDATE, RESTRUCTURE = "baseline", "hold", "update", "restructure"
 KEPT_EVALUATIONS = 3
+UNASKED = ("lone", "young")  # there was too little to tell what the segments are
 # What is held against the founding, even where the centres have moved along since: a segment that fades or parts meanwhile has
 # done so all the same.
 FOUNDED = ("shares", "worth", "saved")
@@ -114,14 +115,12 @@ class Outcomes:
         evidence: Document,
         done: Document,
         still_far: bool,
-        free: Collection[int],
     ) -> Decided:
         """The parent's segments with their centres moved along: the bins stay, what they are compared with is renewed.
 
-        still_far: that users are far from all segments was not explained, and is not to be forgotten by moving along. free: the
-        segments that are settling.
+        still_far: that users are far from all segments was not explained, and is not to be forgotten by moving along.
         """
-        model = self.parent.model.moved(fit, free)
+        model = self.parent.model.moved(fit, ())
         before = drift.Reference.from_document(self.parent.reference["drift"])
         reference = {
             **self.held_against(fit, model, FOUNDED),
@@ -133,18 +132,14 @@ class Outcomes:
         gone: Document = {"far": 0.0, "halved": [], "drift": []}
         before_it = [*self.parent.decision["state"]["evaluations"], evidence["evaluation"]]
         state = {"evaluations": [{**one, **gone} for one in before_it[-KEPT_EVALUATIONS:]], **done}
-        return self._decided(UPDATE, "drift", evidence, model, (fit,), reference, self.bins, [], state)
+        reason = "settled" if "settles" in evidence else "drift"
+        return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], state)
 
-    def settle(
-        self, fit: Fit, evidence: Document, state: Document, settling: Collection[int], explained: bool
-    ) -> Decided:
-        """The parent's segments, of which the settling ones are where their users are now, as if founded there. explained: this
-        explains an alarm, and is what counts from now on; else all is held against what it was."""
+    def settle(self, fit: Fit, evidence: Document, state: Document, settling: Collection[int]) -> Decided:
+        """The parent's segments, of which the settling ones are where their users are now, as if founded there; all is held
+        against what it was."""
         model = self.parent.model.moved(fit, settling)
-        reference = self.parent.reference
-        if explained:
-            reference = {**self.held_against(fit, model, FOUNDED[:-1]), "drift": reference["drift"]}
-        return self._decided(UPDATE, "settled", evidence, model, (fit,), reference, self.bins, [], state)
+        return self._decided(UPDATE, "settled", evidence, model, (fit,), self.parent.reference, self.bins, [], state)
 
     def restructure(
         self,
@@ -172,6 +167,7 @@ class Outcomes:
                 "challenged": challenge_block(self.today) + 1,  # the next block's is done with, too
                 "evaluations": [],
                 "adopted": reason == "adopted",
+                "filling": reason not in (*UNASKED, "recipe", "adopted"),
                 "founded": self.today.day.isoformat(),
                 "days": days or self.today.active_days,
             },

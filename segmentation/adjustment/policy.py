@@ -13,7 +13,15 @@ import numpy as np
 
 from segmentation.adjustment import drift, evaluation, structure
 from segmentation.adjustment.challenge import Compared, Fitted, moved_along, settled
-from segmentation.adjustment.outcomes import BASELINE, KEPT_EVALUATIONS, Decided, Outcomes, challenge_block
+from segmentation.adjustment.evaluation import LOST
+from segmentation.adjustment.outcomes import (
+    BASELINE,
+    KEPT_EVALUATIONS,
+    UNASKED,
+    Decided,
+    Outcomes,
+    challenge_block,
+)
 from segmentation.adjustment.reference import held_against
 from segmentation.adjustment.today import CLOSED, Standing, Today
 from segmentation.adjustment.wording import sentence
@@ -23,8 +31,6 @@ from segmentation.store.content import hash_json
 
 YOUNG = 2  # times as many days with rows as a model was founded on: the shop was young then; at an alarm, so many that it would
 # be closed with what there was then
-UNASKED = ("lone", "young")  # there was too little to tell what the segments are
-LOST = ("far", "halved", "parted")  # the alarms that say that there are segments too few or too many
 Document = dict[str, Any]
 
 
@@ -116,18 +122,12 @@ class _Day(Outcomes):
         due = evidence["alarms"] = [one for one in due if one["reason"] != "parting"]
         alarms = {one["reason"] for one in due}
         lost = next((name for name in LOST if name in alarms), None)
-        settling = parent.model.settling(today.day, today.recipe.features.window_days)
-        if by_centres:
-            settling = parent.model.with_parents(settling)  # the halves go to two sides
-        along, shift = self._along() if alarms and by_centres else (parent.fit, 0.0)
-        there = self._along(settling)[0] if alarms and by_centres and settling else along
-        moved = None
-        if "drift" in alarms and by_centres:
-            moved = self.compared(along)
-            evidence["centre_shift"] = shift
-        decided = found = None
+        settling = self._settling()
+        free = parent.model.with_parents(settling) if by_centres else ()  # the halves go to two sides
+        along, shift = self._along(free) if alarms and by_centres else (parent.fit, 0.0)
+        moved = decided = found = None
         if lost and piecewise:
-            found = self._piecewise(there, settling, figures, due, parting)
+            found = self._piecewise(along, settling, figures, due, parting)
             evidence["structure"] = found.evidence
             # A segment that is left out does not explain that users are far from all.
             fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
@@ -136,6 +136,10 @@ class _Day(Outcomes):
             if found.fit:
                 compared = self.compared(found.fit)
                 decided = self._challenge(why, compared, {}, evidence, evaluations, False, found.still_far, days)
+        far_moved = found is not None and found.moved
+        if by_centres and ("drift" in alarms or far_moved):
+            moved = self.compared(along)
+            evidence["centre_shift"] = shift
         far = figures["far"] > evaluation.far_limit(figures, settings)
         # Their cores would be those of who was there from then on.
         scheduled = scheduled and (by_centres or not far or "far" in alarms)
@@ -179,40 +183,47 @@ class _Day(Outcomes):
         if reason == "moved" and not by_centres and not pending and compared.evidence["centre_shift"] is not None:
             return self.renew_cores(compared, "renewed", evidence, {"evaluations": evaluations})
         if moved is not None and not moved.differs and not pending:
+            if "drift" not in alarms:
+                evidence["settles"] = {"reason": "far"}
             told = {**moved.evidence, **evidence}
-            return self.update(there, told, done, still_far="far" in alarms, free=settling)
-        explained = found.settles if found and found.settles in alarms and not found.still_far else None
-        if by_centres and settling and (decided := self._settled(settling, explained, evidence, evaluations, done)):
-            return decided
+            return self.update(moved.fit, told, done, still_far="far" in alarms and not far_moved)
+        if free and "halved" not in alarms and (there := self._settled(free, lost, figures, evidence)):
+            return self.settle(there, evidence, {"evaluations": evaluations, **done}, free)
         why = "unexplained" if lost and piecewise else "challenged" if "challenge" in evidence else "evaluated"
         return self.hold(why, evidence, {"evaluations": evaluations, **done})
 
-    def _along(self, free: Collection[int] = ()) -> tuple[Fit, float]:
-        """The parent's fit with its centres moved along, on the sample that a model is fitted on; the free ones all the way."""
+    def _along(self, held: Collection[int]) -> tuple[Fit, float]:
+        """The parent's fit with its centres moved along, on the sample that a model is fitted on, but for those that settle."""
         fit, settings = self.parent.fit, self.today.recipe.adjustment
         anchors = np.array([segment.centre for segment in self.parent.model.segments])
         sample = Fit.sampled(self.before, self.today.recipe.clustering.sample_users)
-        return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift, free)
+        return moved_along(fit, anchors, fit.points(sample), settings.smoothing, settings.max_centre_shift, held)
 
-    def _settled(
-        self,
-        settling: Collection[int],
-        explained: str | None,
-        evidence: Document,
-        evaluations: list[Document],
-        done: Document,
-    ) -> Decided | None:
-        """Only the settling centres go to where their users are today, if that is far, or explains an alarm; None if not."""
-        fit, recipe = self.parent.fit, self.today.recipe
-        points = fit.points(Fit.sampled(self.before, recipe.clustering.sample_users))
-        centres = kmeans.continued(points, fit.centres, free=settling)
-        shift = round(float(np.linalg.norm(centres - fit.centres, axis=1).max()), 6)
-        if not explained and shift <= recipe.adjustment.max_centre_shift:
+    def _settling(self) -> tuple[int, ...]:
+        """The places of the segments whose users fill the window still: those that came as what the shop had always had did not
+        begin a window ago."""
+        if not self.parent.decision["state"].get("filling", True):
+            return ()
+        return self.parent.model.settling(self.today.day, self.today.recipe.features.window_days)
+
+    def _settled(self, free: Collection[int], lost: str | None, figures: Document, evidence: Document) -> Fit | None:
+        """The parent's fit with only these centres where their users are today, beyond the ends of the scale if they are far.
+
+        None if that is no further than an update goes, or takes from a segment what it is worth: a centre whose users have gone
+        would go to its neighbour's.
+        """
+        parent, recipe = self.parent, self.today.recipe
+        ids, sample = parent.model.ids, Fit.sampled(self.before, recipe.clustering.sample_users)
+        transform = parent.fit.transform.widened(sample) if lost == "far" else parent.fit.transform
+        centres = kmeans.continued(transform.apply(sample), parent.fit.centres, free=free)
+        shift = round(float(np.linalg.norm(centres - parent.fit.centres, axis=1).max()), 6)
+        there = replace(parent.fit, transform=transform, centres=centres)
+        if shift <= recipe.adjustment.max_centre_shift or figures["halved"]:
             return None
-        named = sorted(self.parent.model.ids[number] for number in settling)
-        evidence["settles"] = {"reason": explained or "filling", "segments": named, "shift": shift}
-        state = {"evaluations": [] if explained else evaluations, **done}
-        return self.settle(replace(fit, centres=centres), evidence, state, settling, bool(explained))
+        if evaluation.faded(there.distances(self.before), ids, parent.reference["evaluation"]):
+            return None
+        evidence["settles"] = {"reason": "filling", "segments": sorted(ids[number] for number in free), "shift": shift}
+        return there
 
     def _piecewise(
         self, along: Fit, settling: Collection[int], figures: Document, due: list[Document], parting: bool

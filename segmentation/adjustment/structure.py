@@ -42,13 +42,13 @@ class Piecewise:
     further from every segment than the parent's 99 % distance (rounded): as it is (`now`), with the centres moved along as far
     as an update may (`along`), with a segment more (`grown`, once for each that was tried; `saved`: what each saves), and
     without the faded ones (`without`, if there are any). still_far: too many are far, and no segment for them was found;
-    settles: the alarm that needs no segment, but that the new ones go to where their users are.
+    moved: the centres that move along explain that they are.
     """
 
     fit: Fit | None
     evidence: dict[str, Any]
     still_far: bool
-    settles: str | None
+    moved: bool
 
 
 def piecewise(
@@ -160,11 +160,9 @@ def piecewise(
     if len(kept) < len(centres):
         evidence["without"] = beyond(centres[kept])
     elif centres is parent.centres:
-        strays = bool(settling) and explained and now > far_share
-        settles = "parted" if set(parted) & set(settling) else "far" if strays else None
-        return Piecewise(None, evidence, still_far, settles)
+        return Piecewise(None, evidence, still_far, now > far_share and home(now, moved, EXPLAINED))
     fit = replace(parent, transform=transform, centres=np.unique(centres[kept], axis=0))
-    return Piecewise(fit, evidence, still_far, settles=None)
+    return Piecewise(fit, evidence, still_far, moved=False)
 
 
 def _dips(points: Matrix, centres: Matrix, half: int) -> bool:

@@ -1,9 +1,11 @@
 """A new segment whose users fill the window still goes where they go; the others stay."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
-from decided_days import FIRST, USERS, Shop, crowd, told, walking
+import pytest
+from decided_days import FIRST, USERS, Places, Shop, crowd, told, walking
 
 from segmentation.clustering.model import MadeBy, Model, Segment
 
@@ -92,3 +94,84 @@ def test_who_settles() -> None:
         99: (1, 2),
         100: (),
     }
+
+
+def newcomers(place: tuple[float, float], users: int = 60, seed: int = 5) -> Places:
+    return walking(np.array(place) + np.random.default_rng(seed).normal(0, 0.6, (users, 2)), seed)
+
+
+def test_a_second_group_is_taken_for_the_first_while_that_settles_and_no_longer() -> None:
+    """Nobody is nearer to it than those who came two months before, eight to the side."""
+    people, first, second = walking(crowd()), newcomers((8.0, 8.0)), newcomers((16.0, 8.0), seed=6)
+    shop = Shop(adjustment={"ask_above": 0.9}, features={"window_days": 60})
+    decisions = shop.days(
+        lambda day: np.vstack([people(day)] + [first(day)] * (day >= 10) + [second(day)] * (day >= 50)), 100
+    )
+    changes = [number for number, one in enumerate(decisions) if one["decision"] == "restructure"]
+    assert changes == [21, 84]  # the first evaluation day that is a window after the first
+    assert [len(shop.decided[day].model.ids) for day in (20, 21, 84)] == [3, 4, 5]
+    between = {one["reason"] for one in decisions[50:84]} - {"ordinary", "evaluated"}
+    assert between == {"settled", "unexplained"}
+
+
+def test_a_centre_whose_users_have_gone_does_not_go_to_its_neighbours() -> None:
+    people, some = walking(crowd(users=600)), newcomers((5.0, 5.0))
+    shop = Shop(adjustment={"ask_above": 0.9})
+    decisions = shop.days(lambda day: np.vstack([people(day)] + [some(day)] * (10 <= day < 35)), 50)
+    changes = [(day, why) for day, what, why in told(decisions) if what != "hold"][1:]
+    assert changes == [(21, "far"), (42, "halved")]
+    (gone,) = (event for event in decisions[42]["events"] if event["event"] != "survived")
+    assert gone["event"] == "absorbed"
+    assert decisions[42]["evidence"]["impact"]["users"] < 0.01
+
+
+def test_an_adopted_fit_stays_as_it_was_adopted() -> None:
+    """Two segments more than the shop has, where K-means would not put them."""
+    people = walking(crowd(users=900))
+    shop = Shop(adjustment={"ask_above": 0.9})
+    shop.days(people, 30)
+    fit = shop.decided[-1].fits[0]
+    beside = np.vstack([fit.centres, fit.centres[:2] + 0.6])
+    adopted = replace(fit, centres=np.unique(beside, axis=0))
+    decisions = [shop.run(people(day), adopted if day == 30 else None) for day in range(30, 60)]
+    assert [(day, why) for day, what, why in told(decisions) if what != "hold"] == [(0, "adopted")]
+    assert np.array_equal(shop.decided[-1].fits[0].centres, adopted.centres)
+
+
+def test_segments_that_there_were_before_there_was_enough_to_tell_do_not_settle() -> None:
+    """One segment becomes two, of which the larger keeps its id. Who comes from elsewhere after that is a stranger to both."""
+    dice = np.random.default_rng(3)
+    kinds = np.array([(4.0, 0.0), (-4.0, 0.0)])[(np.arange(600) % 20 >= 12).astype(int)]
+    people = walking(kinds + dice.normal(0, 0.8, kinds.shape))
+    some = walking(np.array([5.0, 9.0]) + dice.normal(0, 0.8, (60, 2)), 6)
+    shop = Shop(adjustment={"ask_above": 0.9}, clustering={"max_segments": 4})
+    decisions = []
+    for day in range(60):
+        places = np.vstack([people(day)] + [some(day)] * (day >= 40))
+        decisions.append(shop.run(places, active_days=6 if day < 5 else 7))
+    changes = [(day, why) for day, what, why in told(decisions) if what != "hold"]
+    assert changes == [(0, "lacking"), (7, "lone"), (49, "far")]
+    assert shop.decided[20].model.settling(FIRST + timedelta(days=20), 90) != ()
+
+
+@pytest.mark.parametrize("drift_distance", [0.1, 0.5])
+def test_users_who_are_far_because_their_segment_has_moved_take_its_centre_along(drift_distance: float) -> None:
+    """A fifth of the users walks on by 2.4, too few for any feature to drift by 0.5, while newcomers settle elsewhere."""
+    kind = np.where(np.arange(900) < 180, 1, np.where(np.arange(900) % 2, 0, 2))
+    people = walking(np.array([(0.0, 0.0), (10.0, 0.0), (0.0, 10.0)])[kind] + crowd(3, 900, np.zeros((1, 2))))
+    some, on = newcomers((-8.0, -8.0), 90), np.where((kind == 1)[:, None], [1.7, -1.7], 0.0)
+    shop = Shop(adjustment={"ask_above": 0.9, "drift_distance": drift_distance}, clustering={"max_segments": 4})
+    decisions = shop.days(lambda day: np.vstack([people(day) + on * (day >= 45)] + [some(day)] * (day >= 10)), 90)
+    changed = [day for day, what, _ in told(decisions) if what == "update"]
+    assert changed == [56]
+    assert decisions[56]["reason"] == (
+        "drift" if "drift" in {one["reason"] for one in decisions[56]["evidence"]["alarms"]} else "settled"
+    )
+    before, after = (shop.decided[day].fits[0].centres for day in (55, 56))
+    moved = np.linalg.norm(after - before, axis=1)
+    assert moved.max() > 0.1
+    (new,) = shop.decided[56].model.settling(FIRST + timedelta(days=56), 90)
+    assert moved[new] == 0
+    far = [one["evidence"]["evaluation"]["far"] for one in decisions if "evaluation" in one["evidence"]]
+    assert far[-5] > 0.03
+    assert max(far[-4:]) < 0.02

@@ -165,9 +165,8 @@ def test_what_moving_the_centres_along_explains_is_no_new_segment() -> None:
     assert changed(fit, far, today).evidence["now"] > 0.05
     moved = replace(fit, centres=fit.centres + np.array([2.5 / fit.transform.axes[0].sd, 0.0]))
     found = piecewise(fit, moved, (), far, table(today), {}, 0.02, 0.0, (), PARTED, SETTINGS)
-    assert (found.fit, found.still_far, found.settles) == (None, False, None)
-    settling = piecewise(fit, moved, (0,), far, table(today), {}, 0.02, 0.0, (), PARTED, SETTINGS)
-    assert (settling.fit, settling.still_far, settling.settles) == (None, False, "far")
+    assert (found.fit, found.still_far, found.moved) == (None, False, True)
+    assert not changed(fit, far, crowd(FOUR)).moved  # nobody is far
 
 
 @pytest.mark.parametrize("settling", [False, True])
@@ -178,11 +177,9 @@ def test_what_is_far_in_a_segment_that_has_not_settled_is_its_own(settling: bool
     today = crowd([*FOUR, (18, 1.5, 100), (18, 7.5, 100)])
     for limit, parted, those in ((far, False, [number]), (100 * far, True, range(5))):
         found = changed(fit, limit, today, parted=parted, settling=those if settling else [])
-        why = ("parted" if parted else "far") if settling else None
-        assert (found.fit is None, found.settles, found.still_far) == (settling, why, False)
+        assert (found.fit is None, found.moved, found.still_far) == (settling, False, False)
     elsewhere = changed(fit, far, np.vstack([today, crowd([(25, -9, 100)], seed=1)]), settling=[number])
     assert elsewhere.fit is not None
-    assert not elsewhere.settles
 
 
 def test_a_segment_that_parted_becomes_two() -> None:

@@ -156,7 +156,10 @@ def test_history_says_which_days_are_stale(run: Run, copied: Path) -> None:
     accept(open_store(load(copied / "segmentation.toml", {})), LAST, "other rows")
     days = parsed(run("history", "--json", root=copied))
     assert [day["date"] for day in days if day["status"] == "stale"] == [str(LAST)]
-    assert "1 stale: run `segmentation reconcile` (later days follow, where these change)" in run("history", root=copied)[1]
+    assert (
+        "1 stale: run `segmentation reconcile` (later days follow, where these change)"
+        in run("history", root=copied)[1]
+    )
 
 
 def test_history_marks_the_first_day_of_a_new_configuration(run: Run, copied: Path) -> None:
