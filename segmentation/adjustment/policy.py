@@ -6,7 +6,7 @@ structure (`restructure`). A replacement that would move many users is only prop
 """
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,10 +94,53 @@ def _baseline(today: Today, adopted: Fit | None) -> Decided:
     )
 
 
+@dataclass
+class _Seen:
+    """What an evaluation day goes by. figures: the day's; evaluations: with those before; evidence: what is told of it so far;
+    days: with rows when the segments were founded; refound: why there was too little to tell what they are; alarms: by reason,
+    those that are due, and lost: the first of them that says that there are segments too few or too many; far: whether too
+    many users are, today; piecewise: whether segments are added and left out one by one; scheduled: whether a challenge is due
+    without any alarm; settling: the places of the segments whose users fill the window still, free: with those that they split
+    off from, by centres; new, compared: another fit of today, once it was made.
+    """
+
+    figures: Document
+    evaluations: list[Document]
+    evidence: Document
+    days: int
+    refound: str | None
+    alarms: dict[str, Document]
+    lost: str | None
+    far: bool
+    piecewise: bool
+    parting: bool
+    scheduled: bool
+    settling: tuple[int, ...]
+    free: tuple[int, ...]
+    found: structure.Piecewise | None = None
+    moved: Compared | None = None
+    new: Fitted | None = None
+    compared: Compared | None = None
+    reason: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether moving the centres along would hide what may be an alarm next week, or put it off."""
+        return not self.lost and bool(self.far or self.figures["halved"] or self.figures["parted"])
+
+    def state(self, day: Today) -> Document:
+        """What is carried on where the segments stay."""
+        return {"evaluations": self.evaluations, **self.done(day)}
+
+    def done(self, day: Today) -> Document:
+        return {"challenged": challenge_block(day)} if self.scheduled else {}
+
+
 class _Day(Outcomes):
     """A day that has a parent, and may be one on which the model is held against the data."""
 
     def evaluate(self) -> Decided:
+        """What the first of these finds that has an answer."""
         today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
         distances, reach = parent.fit.distances(self.before), parent.fit.reach(self.before)
         founded = parent.reference["evaluation"]
@@ -105,92 +148,165 @@ class _Day(Outcomes):
         figures = evaluation.evaluate(today.day, distances, parent.model.ids, reach, founded, self.measured, saved)
         evaluations = [*parent.decision["state"]["evaluations"], figures][-KEPT_EVALUATIONS:]
         due = evaluation.due(evaluations, settings)
-        evidence: Document = {"evaluation": figures, "alarms": due}
         days = parent.decision["state"].get("days", 0)  # a store of an earlier version does not say
         if lacking := today.lacks(days):
-            return self.hold("lacking", {**evidence, "lacks": lacking}, {"evaluations": []})
+            evidence = {"evaluation": figures, "alarms": due, "lacks": lacking}
+            return self.hold("lacking", evidence, {"evaluations": []})
+        seen = self._seen(figures, evaluations, due, days)
+        answers = (
+            self._piece_by_piece,
+            self._settled_cores,
+            self._anew,
+            self._renewed_cores,
+            self._moved_along,
+            self._settled,
+        )
+        for answer in answers:
+            if decided := answer(seen):
+                return decided
+        challenged = "challenged" if "challenge" in seen.evidence else "evaluated"
+        return self.hold(
+            "unexplained" if seen.lost and seen.piecewise else challenged, seen.evidence, seen.state(today)
+        )
+
+    def _seen(self, figures: Document, evaluations: list[Document], due: list[Document], days: int) -> _Seen:
+        today, parent = self.today, self.parent
+        evidence: Document = {"evaluation": figures}
         # What a person has adopted is not taken for a makeshift of too little data.
         adopted = parent.decision["state"].get("adopted", False)
         lone = len(parent.model.segments) == 1 and not adopted
-        scheduled = challenge_block(today) - parent.decision["state"]["challenged"] not in (0, -1)
-        by_centres = parent.fit.algorithm == "kmeans"
         grown = today.active_days / days if days and not adopted else 0.0
         young = grown >= YOUNG or (grown >= 1 / CLOSED and any(one["reason"] in LOST for one in due))
+        by_centres = parent.fit.algorithm == "kmeans"
         piecewise = by_centres and not lone and not young and today.recipe.clustering.segments == "auto"
         parting = piecewise and any(one["reason"] == "parting" for one in due) and self._has_more(evidence)
         due = [{**one, "reason": "parted"} if one["reason"] == "parting" and parting else one for one in due]
         due = evidence["alarms"] = [one for one in due if one["reason"] != "parting"]
-        alarms = {one["reason"] for one in due}
-        lost = next((name for name in LOST if name in alarms), None)
+        alarms = {one["reason"]: one for one in due}
         settling = self._settling()
-        free = parent.model.with_parents(settling) if by_centres else ()  # the halves go to two sides
-        along, shift = self._along(free) if alarms and by_centres else (parent.fit, 0.0)
-        moved = decided = found = None
-        if lost and piecewise:
-            found = self._piecewise(along, settling, figures, due, parting)
-            evidence["structure"] = found.evidence
-            # A segment that is left out does not explain that users are far from all.
-            fewer = found.fit is not None and len(found.fit.centres) < len(parent.fit.centres)
-            others = alarms - ({"far"} if fewer and found.still_far else set())
-            why = next((name for name in LOST if name in others), lost)
+        far = figures["far"] > evaluation.far_limit(figures, today.recipe.adjustment)
+        scheduled = challenge_block(today) - parent.decision["state"]["challenged"] not in (0, -1)
+        return _Seen(
+            figures,
+            evaluations,
+            evidence,
+            days,
+            "lone" if lone else "young" if young else None,
+            alarms,
+            next((name for name in LOST if name in alarms), None),
+            far,
+            piecewise,
+            parting,
+            # By density the cores would be those of who was there from then on.
+            scheduled and (by_centres or not far or "far" in alarms),
+            settling,
+            parent.model.with_parents(settling) if by_centres else (),  # the halves go to two sides
+        )
+
+    def _piece_by_piece(self, seen: _Seen) -> Decided | None:
+        """Segments more or fewer, all others stay. Looks, too, at how far the centres would move along."""
+        if self.parent.fit.algorithm != "kmeans" or not seen.alarms:
+            return None
+        along, shift = self._along(seen.free)
+        decided = None
+        if seen.lost and seen.piecewise:
+            found = seen.found = self._piecewise(along, seen)
+            seen.evidence["structure"] = found.evidence
             if found.fit:
-                compared = self.compared(found.fit)
-                decided = self._challenge(why, compared, {}, evidence, evaluations, False, found.still_far, days)
-        far_moved = found is not None and found.moved
-        if by_centres and ("drift" in alarms or far_moved):
-            moved = self.compared(along)
-            evidence["centre_shift"] = shift
-        far = figures["far"] > evaluation.far_limit(figures, settings)
-        # Their cores would be those of who was there from then on.
-        scheduled = scheduled and (by_centres or not far or "far" in alarms)
-        unsettled = {parent.model.ids[number] for number in settling}
-        gone = sorted(unsettled.intersection(figures["halved"]))
-        new = None
-        if settling and not by_centres and (far or gone):
-            # Before it is an alarm half of a new segment's users may be published as the noise that they are by its old cores.
-            new = today.fitted(keep=None)
-            compared = self.compared(new.fit)
-            if not compared.differs:
-                evidence["settles"] = {"reason": "halved" if gone else "far", "segments": gone}
-                return self.renew_cores(compared, "settled", evidence, {"evaluations": evaluations}, unsettled)
-        # What calls for a model that is fitted anew.
-        reason = None
-        if lone or young:
-            reason = "lone" if lone else "young"
-        elif lost and not piecewise:
-            reason = lost
-        elif "drift" in alarms and (
-            moved is None or moved.differs or (shift > settings.max_centre_shift and not piecewise)
-        ):
+                # A segment that is left out does not explain that users are far from all.
+                fewer = len(found.fit.centres) < len(self.parent.fit.centres)
+                others = {*seen.alarms} - ({"far"} if fewer and found.still_far else set())
+                why = next((name for name in LOST if name in others), seen.lost)
+                decided = self._challenge(why, self.compared(found.fit), {}, seen, False, found.still_far, seen.days)
+        if not decided and ("drift" in seen.alarms or (seen.found and seen.found.moved)):
+            seen.moved = self.compared(along)
+            seen.evidence["centre_shift"] = shift
+        return decided
+
+    def _settled_cores(self, seen: _Seen) -> Decided | None:
+        """By density: the same segments, of which a new one has left its cores. Before that is an alarm half of its users may
+        be published as the noise that they are by its old cores."""
+        unsettled = {self.parent.model.ids[number] for number in seen.settling}
+        gone = sorted(unsettled.intersection(seen.figures["halved"]))
+        if self.parent.fit.algorithm == "kmeans" or not unsettled or not (seen.far or gone):
+            return None
+        seen.new = self.today.fitted(keep=None)
+        compared = self.compared(seen.new.fit)
+        if compared.differs:
+            return None
+        seen.evidence["settles"] = {"reason": "halved" if gone else "far", "segments": gone}
+        return self.renew_cores(compared, "settled", seen.evidence, {"evaluations": seen.evaluations}, unsettled)
+
+    def _anew(self, seen: _Seen) -> Decided | None:
+        """A model that is fitted anew, if something calls for it, and its structure is another one."""
+        today = self.today
+        if seen.refound:
+            reason = seen.refound
+        elif seen.lost and not seen.piecewise:
+            reason = seen.lost
+        elif "drift" in seen.alarms and self._moved_too_far(seen):
             reason = "moved"
-        elif scheduled:
+        elif seen.scheduled:
             reason = "scheduled"
-        if reason and not decided:
-            new = new or today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(parent.model.segments))
-            by = today.recipe.clustering
-            fit = settled(new.fit, parent.fit, self.before, today.features, by, called=reason != "scheduled")
-            compared = self.compared(fit)
-            if reason == "scheduled" and fit is not new.fit and compared.differs:
-                # Nothing calls for it, and it is no better: the parent's own segments, at another optimum of their own.
-                evidence["challenge"] = {"reason": reason, **new.evidence, **compared.evidence}
-            else:
-                decided = self._challenge(reason, compared, new.evidence, evidence, evaluations, scheduled)
-        if decided:
-            return decided
-        # Moving the centres along would hide it, or put it off.
-        pending = not lost and (far or figures["halved"] or figures["parted"])
-        done = {"challenged": challenge_block(today)} if scheduled else {}
-        if reason == "moved" and not by_centres and not pending and compared.evidence["centre_shift"] is not None:
-            return self.renew_cores(compared, "renewed", evidence, {"evaluations": evaluations})
-        if moved is not None and not moved.differs and not pending:
-            if "drift" not in alarms:
-                evidence["settles"] = {"reason": "far"}
-            told = {**moved.evidence, **evidence}
-            return self.update(moved.fit, told, done, still_far="far" in alarms and not far_moved)
-        if free and "halved" not in alarms and (there := self._settled(free, lost, figures, evidence)):
-            return self.settle(there, evidence, {"evaluations": evaluations, **done}, free)
-        why = "unexplained" if lost and piecewise else "challenged" if "challenge" in evidence else "evaluated"
-        return self.hold(why, evidence, {"evaluations": evaluations, **done})
+        else:
+            return None
+        new = seen.new or today.fitted(keep=None if reason in (*UNASKED, *LOST) else len(self.parent.model.segments))
+        called, by = reason != "scheduled", today.recipe.clustering
+        fit = settled(new.fit, self.parent.fit, self.before, today.features, by, called=called)
+        seen.reason, seen.compared = reason, self.compared(fit)
+        if not called and fit is not new.fit and seen.compared.differs:
+            # Nothing calls for it, and it is no better: the parent's own segments, at another optimum of their own.
+            seen.evidence["challenge"] = {"reason": reason, **new.evidence, **seen.compared.evidence}
+            return None
+        return self._challenge(reason, seen.compared, new.evidence, seen, seen.scheduled)
+
+    def _moved_too_far(self, seen: _Seen) -> bool:
+        """Whether drift has gone beyond what moving the centres along may do."""
+        if seen.moved is None or seen.moved.differs:
+            return True
+        limit = self.today.recipe.adjustment.max_centre_shift
+        return not seen.piecewise and bool(seen.evidence["centre_shift"] > limit)
+
+    def _renewed_cores(self, seen: _Seen) -> Decided | None:
+        """By density, where nothing can be moved along: the same segments, that have drifted."""
+        if seen.reason != "moved" or self.parent.fit.algorithm == "kmeans" or seen.pending or seen.compared is None:
+            return None
+        if seen.compared.evidence["centre_shift"] is None:
+            return None
+        return self.renew_cores(seen.compared, "renewed", seen.evidence, {"evaluations": seen.evaluations})
+
+    def _moved_along(self, seen: _Seen) -> Decided | None:
+        """The same segments, that have drifted, or that users are far from because they have moved."""
+        if seen.moved is None or seen.moved.differs or seen.pending:
+            return None
+        explained = seen.found is not None and seen.found.moved
+        if "drift" not in seen.alarms:
+            seen.evidence["settles"] = {"reason": "far"}
+        told = {**seen.moved.evidence, **seen.evidence}
+        still_far = "far" in seen.alarms and not explained
+        return self.update(seen.moved.fit, told, seen.done(self.today), still_far)
+
+    def _settled(self, seen: _Seen) -> Decided | None:
+        """Only the settling centres go to where their users are today, beyond the ends of the scale if they are far.
+
+        None if that is no further than an update goes, or takes from a segment what it is worth: a centre whose users have gone
+        would go to its neighbour's.
+        """
+        parent, recipe = self.parent, self.today.recipe
+        if not seen.free or seen.figures["halved"]:
+            return None
+        ids, sample = parent.model.ids, Fit.sampled(self.before, recipe.clustering.sample_users)
+        transform = parent.fit.transform.widened(sample) if seen.lost == "far" else parent.fit.transform
+        centres = kmeans.continued(transform.apply(sample), parent.fit.centres, free=seen.free)
+        shift = round(float(np.linalg.norm(centres - parent.fit.centres, axis=1).max()), 6)
+        there = replace(parent.fit, transform=transform, centres=centres)
+        if shift <= recipe.adjustment.max_centre_shift:
+            return None
+        if evaluation.faded(there.distances(self.before), ids, parent.reference["evaluation"]):
+            return None
+        named = sorted(ids[number] for number in seen.free)
+        seen.evidence["settles"] = {"reason": "filling", "segments": named, "shift": shift}
+        return self.settle(there, seen.evidence, seen.state(self.today), seen.free)
 
     def _along(self, held: Collection[int]) -> tuple[Fit, float]:
         """The parent's fit with its centres moved along, on the sample that a model is fitted on, but for those that settle."""
@@ -206,52 +322,26 @@ class _Day(Outcomes):
             return ()
         return self.parent.model.settling(self.today.day, self.today.recipe.features.window_days)
 
-    def _settled(self, free: Collection[int], lost: str | None, figures: Document, evidence: Document) -> Fit | None:
-        """The parent's fit with only these centres where their users are today, beyond the ends of the scale if they are far.
-
-        None if that is no further than an update goes, or takes from a segment what it is worth: a centre whose users have gone
-        would go to its neighbour's.
-        """
-        parent, recipe = self.parent, self.today.recipe
-        ids, sample = parent.model.ids, Fit.sampled(self.before, recipe.clustering.sample_users)
-        transform = parent.fit.transform.widened(sample) if lost == "far" else parent.fit.transform
-        centres = kmeans.continued(transform.apply(sample), parent.fit.centres, free=free)
-        shift = round(float(np.linalg.norm(centres - parent.fit.centres, axis=1).max()), 6)
-        there = replace(parent.fit, transform=transform, centres=centres)
-        if shift <= recipe.adjustment.max_centre_shift or figures["halved"]:
-            return None
-        if evaluation.faded(there.distances(self.before), ids, parent.reference["evaluation"]):
-            return None
-        evidence["settles"] = {"reason": "filling", "segments": sorted(ids[number] for number in free), "shift": shift}
-        return there
-
-    def _piecewise(
-        self, along: Fit, settling: Collection[int], figures: Document, due: list[Document], parting: bool
-    ) -> structure.Piecewise:
+    def _piecewise(self, along: Fit, seen: _Seen) -> structure.Piecewise:
         """What explains that users are far from all segments, that one has faded, or has parted."""
         parent, recipe = self.parent, self.today.recipe
         by = recipe.clustering
-        if parting:  # one at a time
+        if seen.parting:  # one at a time
             by = by.model_copy(update={"max_segments": min(by.max_segments, len(parent.fit.centres) + 1)})
         founded = parent.reference["evaluation"]
-        segments = {reason["reason"]: reason.get("segments", ()) for reason in due}
+        halved, parted = (seen.alarms.get(name, {}).get("segments", ()) for name in ("halved", "parted"))
         limits = evaluation.limits(founded) if "worth" in founded else {}  # a model of an earlier version has not
-        faded = {
-            number: limits[name]
-            for number, name in enumerate(parent.model.ids)
-            if name in limits and name in segments.get("halved", ())
-        }
         return structure.piecewise(
             parent.fit,
             along,
-            settling,
+            seen.settling,
             founded["far"],
             self.before,
-            faded,
-            evaluation.far_limit(figures, recipe.adjustment),
+            {parent.model.ids.index(name): limits[name] for name in halved if name in limits},
+            evaluation.far_limit(seen.figures, recipe.adjustment),
             founded.get("saved", [0.0])[0],
-            [parent.model.ids.index(name) for name in segments.get("parted", ())],
-            evaluation.PARTING if parting else evaluation.PARTED,
+            [parent.model.ids.index(name) for name in parted],
+            evaluation.PARTING if seen.parting else evaluation.PARTED,
             by,
         )
 
@@ -266,21 +356,21 @@ class _Day(Outcomes):
         reason: str,
         compared: Compared,
         figures: Document,
-        evidence: Document,
-        evaluations: list[Document],
-        scheduled: bool = False,
+        seen: _Seen,
+        scheduled: bool,
         still_far: bool = False,
         days: int | None = None,
     ) -> Decided | None:
         """Take or propose another fit if its structure is another one; None, with evidence, if it is not. days: with rows when
         the parent's segments were founded, if most of them stay."""
         today, parent, settings = self.today, self.parent, self.today.recipe.adjustment
+        evidence, evaluations = seen.evidence, seen.evaluations
         by_centres = compared.fit.algorithm == "kmeans"
         shift = compared.evidence["centre_shift"]
         evidence["challenge"] = {"reason": reason, **figures, **compared.evidence}
         if not compared.differs and not (reason == "young" and shift is None):  # by other features it is another model
             # What a sale or a holiday has moved comes back by itself; what is still elsewhere after months has settled there.
-            fade = not by_centres and any(alarm["reason"] == "halved" for alarm in evidence["alarms"])
+            fade = not by_centres and "halved" in seen.alarms
             gone = shift is not None and (shift > settings.max_centre_shift or fade)
             if reason == "far" and not by_centres:  # nobody is taken for noise who may be a new segment next week
                 far = [one["far"] > evaluation.far_limit(one, settings) for one in evaluations]
