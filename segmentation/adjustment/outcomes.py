@@ -167,7 +167,7 @@ class Outcomes:
                 "challenged": challenge_block(self.today) + 1,  # the next block's is done with, too
                 "evaluations": [],
                 "adopted": reason == "adopted",
-                "filling": reason not in (*UNASKED, "recipe", "adopted"),
+                "filling": self._filling(compared.fit, reason),
                 "founded": self.today.day.isoformat(),
                 "days": days or self.today.active_days,
             },
@@ -210,6 +210,12 @@ class Outcomes:
             fits,
             reference,
         )
+
+    def _filling(self, fit: Fit, reason: str) -> bool:
+        """Whether new segments are of users who came lately: not if they are what there always was, or a person's own."""
+        if reason == "adopted":
+            return hash_json(fit.document()) in {one["fit"] for one in self.parent.decision["state"]["proposals"]}
+        return reason not in (*UNASKED, "recipe")
 
     def open_proposals(self, proposals: list[Document]) -> list[Document]:
         """Those that are not old enough to be made again."""

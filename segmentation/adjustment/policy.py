@@ -186,6 +186,8 @@ class _Day(Outcomes):
         settling = self._settling()
         far = figures["far"] > evaluation.far_limit(figures, today.recipe.adjustment)
         scheduled = challenge_block(today) - parent.decision["state"]["challenged"] not in (0, -1)
+        if by_centres and self.open_proposals(parent.decision["state"]["proposals"]):
+            scheduled = False  # renewed, the segments would hide what is proposed
         return _Seen(
             figures,
             evaluations,
@@ -375,7 +377,8 @@ class _Day(Outcomes):
             if reason == "far" and not by_centres:  # nobody is taken for noise who may be a new segment next week
                 far = [one["far"] > evaluation.far_limit(one, settings) for one in evaluations]
                 gone = gone and sum(far) == KEPT_EVALUATIONS
-            return self.renew(compared, evidence) if reason == "young" or (scheduled and gone) else None
+            apart = by_centres and seen.figures["parting"] is not None  # renewed, it would part later, or never
+            return self.renew(compared, evidence) if reason == "young" or (scheduled and gone and not apart) else None
         if reason in UNASKED or max(compared.evidence["impact"].values()) <= settings.ask_above:
             return self.restructure(compared, reason, evidence, still_far, days)
         # By density another number of places is found each week: one proposal at a time.

@@ -8,6 +8,7 @@ import pytest
 from decided_days import FIRST, USERS, Places, Shop, crowd, told, walking
 
 from segmentation.clustering.model import MadeBy, Model, Segment
+from segmentation.store.content import hash_json
 
 LIMIT = 0.25  # frozen standard deviations: as far as an update may go
 
@@ -125,6 +126,26 @@ def test_a_centre_whose_users_have_gone_does_not_go_to_its_neighbours() -> None:
     assert decisions[42]["evidence"]["impact"]["users"] < 0.01
 
 
+def test_a_birth_that_was_proposed_settles_when_it_is_adopted() -> None:
+    """The newcomers walk on for a month, as in the first test; a person says yes after a week."""
+    people, some = walking(crowd()), newcomers((9.0, 9.0), 110)
+    shop = Shop(adjustment={"ask_above": 0.0})
+
+    def today(number: int) -> np.ndarray:
+        on = np.array([10.0, 6.0]) * min(max((number - 14) / 30, 0), 1)
+        return np.vstack([people(number), some(number) + on]) if number >= 10 else people(number)
+
+    shop.days(today, 25)
+    (proposed,) = shop.decided[-1].decision["state"]["proposals"]
+    (fit,) = (one for one in shop.decided[21].fits if hash_json(one.document()) == proposed["fit"])
+    decisions = [shop.run(today(number), fit if number == 25 else None) for number in range(25, 70)]
+    changes = [(number + 25, why) for number, what, why in told(decisions) if what != "hold"]
+    assert changes == [(25, "adopted"), *((day, "settled") for day in (28, 35, 42))]
+    assert [one["evidence"]["evaluation"]["far"] < 0.02 for one in decisions if "evaluation" in one["evidence"]][
+        -3:
+    ] == [True] * 3
+
+
 def test_an_adopted_fit_stays_as_it_was_adopted() -> None:
     """Two segments more than the shop has, where K-means would not put them."""
     people = walking(crowd(users=900))
@@ -175,3 +196,29 @@ def test_users_who_are_far_because_their_segment_has_moved_take_its_centre_along
     far = [one["evidence"]["evaluation"]["far"] for one in decisions if "evaluation" in one["evidence"]]
     assert far[-5] > 0.03
     assert max(far[-4:]) < 0.02
+
+
+def test_a_regular_challenge_waits_while_a_proposal_is_open() -> None:
+    """Newcomers are proposed on day 21, and leave; the proposal is open for four weeks."""
+    people, some = walking(crowd()), newcomers((9.0, 9.0))
+    shop = Shop(adjustment={"ask_above": 0.0, "challenge_every_days": 7})
+    decisions = shop.days(lambda day: np.vstack([people(day)] + [some(day)] * (10 <= day < 24)), 64)
+    found = {day: one["reason"] for day, one in enumerate(decisions) if "evaluation" in one["evidence"]}
+    assert found == {
+        **dict.fromkeys((7, 14), "challenged"),
+        21: "proposed",
+        **dict.fromkeys((28, 35, 42), "evaluated"),
+        **dict.fromkeys((49, 56, 63), "challenged"),
+    }
+
+
+@pytest.mark.parametrize(("apart", "reason"), [(0.0, "renewed"), (2.0, "challenged")])
+def test_a_regular_challenge_does_not_renew_segments_of_which_one_is_parting(apart: float, reason: str) -> None:
+    places, axis = walking(crowd()), np.zeros((USERS, 2))
+    axis[np.arange(USERS) % 6 == 1], axis[np.arange(USERS) % 6 == 4] = (0.0, 0.5), (0.0, -0.5)
+    adjustment = {"far_share": 0.2, "drift_distance": 9.0, "challenge_every_days": 28, "max_centre_shift": 0.01}
+    shop = Shop(adjustment=adjustment)
+    on = np.array([0.3, 0.3])  # everybody, so that the centres of a new model are elsewhere
+    decisions = shop.days(lambda day: places(day) + (axis * apart + on) * np.clip((day - 22) / 2, 0, 1), 50)
+    assert (decisions[42]["evidence"]["evaluation"]["parting"] is not None) == (apart > 0)
+    assert decisions[42]["reason"] == reason

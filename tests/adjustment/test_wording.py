@@ -128,8 +128,8 @@ def test_every_text_about_decisions_is_used(lang: str) -> None:
         ),
         (
             decided("update", "settled", evaluation=EVALUATION, alarms=[], settles=FILLING),
-            "New segments went on to where their users are by now, up to 0.36 standard deviations: what these do still fills "
-            "the window (aa, bb). The segments are the same.",
+            "New segments went on to where their users are by now, up to 0.36 standard deviations: aa, bb came, or parted, "
+            "less than a window ago. The segments are the same.",
         ),
         (
             decided("update", "drift", evaluation=EVALUATION, centre_shift=0.182),
