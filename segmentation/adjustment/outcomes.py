@@ -112,6 +112,7 @@ class Outcomes:
     def update(
         self,
         fit: Fit,
+        reason: str,
         evidence: Document,
         done: Document,
         still_far: bool,
@@ -132,7 +133,6 @@ class Outcomes:
         gone: Document = {"far": 0.0, "halved": [], "drift": []}
         before_it = [*self.parent.decision["state"]["evaluations"], evidence["evaluation"]]
         state = {"evaluations": [{**one, **gone} for one in before_it[-KEPT_EVALUATIONS:]], **done}
-        reason = "settled" if "settles" in evidence else "drift"
         return self._decided(UPDATE, reason, evidence, model, (fit,), reference, self.bins, [], state)
 
     def settle(self, fit: Fit, evidence: Document, state: Document, settling: Collection[int]) -> Decided:

@@ -101,7 +101,8 @@ class _Seen:
     those that are due, and lost: the first of them that says that there are segments too few or too many; far: whether too
     many users are, today; piecewise: whether segments are added and left out one by one; scheduled: whether a challenge is due
     without any alarm; settling: the places of the segments whose users fill the window still, free: with those that they split
-    off from, by centres; new, compared: another fit of today, once it was made.
+    off from, by centres; parting: whether one has parted by a model that is fitted anew. Once it was asked: found, the segments
+    more or fewer; moved, the centres moved along; new, another fit of today, compared, what it would change, and reason, why.
     """
 
     figures: Document
@@ -189,20 +190,20 @@ class _Day(Outcomes):
         if by_centres and self.open_proposals(parent.decision["state"]["proposals"]):
             scheduled = False  # renewed, the segments would hide what is proposed
         return _Seen(
-            figures,
-            evaluations,
-            evidence,
-            days,
-            "lone" if lone else "young" if young else None,
-            alarms,
-            next((name for name in LOST if name in alarms), None),
-            far,
-            piecewise,
-            parting,
+            figures=figures,
+            evaluations=evaluations,
+            evidence=evidence,
+            days=days,
+            refound="lone" if lone else "young" if young else None,
+            alarms=alarms,
+            lost=next((name for name in LOST if name in alarms), None),
+            far=far,
+            piecewise=piecewise,
+            parting=parting,
             # By density the cores would be those of who was there from then on.
-            scheduled and (by_centres or not far or "far" in alarms),
-            settling,
-            parent.model.with_parents(settling) if by_centres else (),  # the halves go to two sides
+            scheduled=scheduled and (by_centres or not far or "far" in alarms),
+            settling=settling,
+            free=parent.model.with_parents(settling) if by_centres else (),  # the halves go to two sides
         )
 
     def _piece_by_piece(self, seen: _Seen) -> Decided | None:
@@ -281,12 +282,12 @@ class _Day(Outcomes):
         """The same segments, that have drifted, or that users are far from because they have moved."""
         if seen.moved is None or seen.moved.differs or seen.pending:
             return None
-        explained = seen.found is not None and seen.found.moved
-        if "drift" not in seen.alarms:
-            seen.evidence["settles"] = {"reason": "far"}
+        reason = "drift" if "drift" in seen.alarms else "settled"
         told = {**seen.moved.evidence, **seen.evidence}
-        still_far = "far" in seen.alarms and not explained
-        return self.update(seen.moved.fit, told, seen.done(self.today), still_far)
+        if reason == "settled":
+            told["settles"] = {"reason": "far"}
+        still_far = "far" in seen.alarms and not (seen.found and seen.found.moved)
+        return self.update(seen.moved.fit, reason, told, seen.done(self.today), still_far)
 
     def _settled(self, seen: _Seen) -> Decided | None:
         """Only the settling centres go to where their users are today, beyond the ends of the scale if they are far.
@@ -386,8 +387,7 @@ class _Day(Outcomes):
         waiting = self.open_proposals(parent.decision["state"]["proposals"])
         if any(proposal["key"] == key for proposal in waiting):
             # Nor are the centres moved along, which would hide what was found.
-            done = {"challenged": challenge_block(today)} if scheduled else {}
-            return self.hold("waiting", evidence, {"evaluations": evaluations, **done})
+            return self.hold("waiting", evidence, seen.state(today))
         proposal = {
             "key": key,
             "date": today.day.isoformat(),
