@@ -45,7 +45,7 @@ class Trial:
     """What one scenario with one seed gave.
 
     changes: (days after the happening began, the segments more or fewer) of each restructure; tellable: days after it from
-    which on the planted groups can be told apart, None for never; index: adjusted Rand index to the truth on the last
+    which on the planted groups can be told apart, None for never, or those that end have ended; index: adjusted Rand index to the truth on the last
     evaluation days, by method; worst: the largest share that moved on one of the 14 days from the happening on; causes: right
     ones and all, of planted moves up and of planted stops, by the move there and by any move.
     """
@@ -122,13 +122,10 @@ def _model(store: Store, day: date) -> tuple[Model, Fit]:
 
 
 def _tellable(store: Store, folder: Path, name: str, scenario: Scenario, evaluations: list[date]) -> int | None:
-    """For what begins: the first evaluation day on which the oracle tells all of it; for what ends: when it is complete, if the
-    oracle told all of it on the last evaluation day before."""
+    """For what begins: the first evaluation day on which the oracle tells all of it; for what ends: when it is complete."""
     happens = START + timedelta(days=HAPPENS)
     if name in END:
-        before = max(day for day in evaluations if day < happens)
-        complete = max((one.days or 0) for one in scenario.happenings)
-        return complete if _told(store, folder, before, END[name]) else None
+        return max((one.days or 0) for one in scenario.happenings)
     told = (day for day in evaluations if day >= happens and _told(store, folder, day, BEGIN.get(name, ())))
     first = next(told, None)
     return (first - happens).days if first else None
