@@ -44,10 +44,11 @@ Kinds = npt.NDArray[np.str_]
 class Trial:
     """What one scenario with one seed gave.
 
-    changes: (days after the happening began, the segments more or fewer) of each restructure; tellable: days after it from
-    which on the planted groups can be told apart, None for never, or those that end have ended; index: adjusted Rand index to the truth on the last
-    evaluation days, by method; worst: the largest share that moved on one of the 14 days from the happening on; causes: right
-    ones and all, of planted moves up and of planted stops, by the move there and by any move.
+    changes: (days after the happening began, the segments more or fewer) of each restructure; tellable: days after it
+    from which on the planted groups can be told apart, None for never, or those that end have ended; index: adjusted
+    Rand index to the truth on the last evaluation days, by method; worst: the largest share that moved on one of the 14
+    days from the happening on; causes: right ones and all, of planted moves up and of planted stops, by the move there
+    and by any move.
     """
 
     scenario: str
